@@ -1,0 +1,219 @@
+//! The report of a run: counts, never identifiers (invariant 9). It is printed, and kept in the lake under
+//! `system/reports/`.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::erasure::Scan;
+use crate::erasure::request::{OpenRequest, State};
+use crate::lake::ledger::Counts;
+use crate::plan::megabytes;
+use crate::policy::Policies;
+
+/// What a run did.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RunReport {
+    /// Format of this value.
+    pub version: u32,
+    /// The run's name.
+    pub run: String,
+    /// Its time.
+    pub now: DateTime<Utc>,
+    /// The plan that it carried out.
+    pub plan: String,
+    /// Steps carried out; 0 when there was nothing to do.
+    pub actions: u64,
+    /// By dataset.
+    pub datasets: BTreeMap<String, DatasetReport>,
+    /// By curated table.
+    pub curated: BTreeMap<String, CuratedReport>,
+    /// Object versions physically removed.
+    pub purged: u64,
+    /// Erasure requests that were open when the run began.
+    pub requests: Vec<RequestReport>,
+    /// Scans for traces, by request.
+    pub scans: BTreeMap<String, Scan>,
+    /// What a person should know.
+    pub findings: Vec<String>,
+    /// Steps that failed.
+    pub failures: Vec<String>,
+}
+
+/// What a run did to a dataset.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct DatasetReport {
+    /// Steps carried out.
+    pub actions: u64,
+    /// What became of the records of the raw objects compacted (invariant 1).
+    #[serde(flatten)]
+    pub counts: Counts,
+    /// Raw objects compacted.
+    pub objects: u64,
+    /// Their bytes.
+    pub raw_bytes: u64,
+    /// Table files written for them.
+    pub files: u64,
+    /// Their bytes.
+    pub table_bytes: u64,
+    /// Rows that left the event table by age.
+    pub retired_rows: u64,
+    /// Raw object versions deleted by age.
+    pub raw_deleted: u64,
+    /// Records taken out of raw objects by age, or because they came late for an erased subject.
+    pub raw_trimmed: u64,
+    /// Rows erased.
+    pub erased_rows: u64,
+    /// Records of raw objects erased.
+    pub erased_raw_records: u64,
+    /// Quarantined records erased.
+    pub erased_quarantined: u64,
+}
+
+/// What a run did to a curated table.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct CuratedReport {
+    /// Partitions made anew.
+    pub days: u64,
+    /// Rows in them.
+    pub rows: u64,
+    /// Rows that left by age.
+    pub retired_rows: u64,
+}
+
+/// How far a request has come.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RequestReport {
+    /// Its id.
+    pub id: String,
+    /// Its state after the run.
+    pub state: State,
+    /// By when it must be done.
+    pub deadline: DateTime<Utc>,
+}
+
+impl RequestReport {
+    /// The report of a request.
+    pub fn of(open: &OpenRequest) -> Self {
+        Self {
+            id: open.request.id.clone(),
+            state: open.request.state,
+            deadline: open.request.deadline,
+        }
+    }
+}
+
+impl RunReport {
+    /// An empty report that names every dataset.
+    pub fn new(run: &str, now: DateTime<Utc>, plan: &str, policies: &Policies) -> Self {
+        let datasets = policies.datasets.iter();
+        Self {
+            version: 1,
+            run: run.to_owned(),
+            now,
+            plan: plan.to_owned(),
+            actions: 0,
+            datasets: datasets.map(|policy| (policy.name.clone(), DatasetReport::default())).collect(),
+            curated: BTreeMap::new(),
+            purged: 0,
+            requests: Vec::new(),
+            scans: BTreeMap::new(),
+            findings: Vec::new(),
+            failures: Vec::new(),
+        }
+    }
+}
+
+impl fmt::Display for RunReport {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.actions == 0 && self.failures.is_empty() {
+            writeln!(formatter, "nothing to do")?;
+        } else {
+            self.fmt_datasets(formatter)?;
+        }
+        for (table, curated) in &self.curated {
+            writeln!(
+                formatter,
+                "curated {table}: {} days made anew, {} rows; {} rows too old",
+                curated.days, curated.rows, curated.retired_rows
+            )?;
+        }
+        if self.purged > 0 {
+            writeln!(formatter, "purged {} object versions", self.purged)?;
+        }
+        for request in &self.requests {
+            let state = match request.state {
+                State::Received => "received",
+                State::Erased => "erased, not certified yet",
+                State::Certified => "certified",
+            };
+            writeln!(
+                formatter,
+                "erasure request {}: {state} (deadline {})",
+                request.id,
+                request.deadline.format("%Y-%m-%d")
+            )?;
+        }
+        for finding in &self.findings {
+            writeln!(formatter, "finding: {finding}")?;
+        }
+        for failure in &self.failures {
+            writeln!(formatter, "failed: {failure}")?;
+        }
+        Ok(())
+    }
+}
+
+impl RunReport {
+    fn fmt_datasets(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            formatter,
+            "{:<14} {:>7} = {:>7} + {:>11} + {:>10} + {:>7} + {:>12}",
+            "records", "read", "written", "quarantined", "suppressed", "expired", "deduplicated"
+        )?;
+        for (name, report) in &self.datasets {
+            let counts = &report.counts;
+            writeln!(
+                formatter,
+                "{name:<14} {:>7} = {:>7} + {:>11} + {:>10} + {:>7} + {:>12}",
+                counts.read,
+                counts.written,
+                counts.quarantined,
+                counts.suppressed,
+                counts.expired,
+                counts.deduplicated
+            )?;
+        }
+        for (name, report) in &self.datasets {
+            if report.objects > 0 {
+                writeln!(
+                    formatter,
+                    "compacted {name}: {} objects, {} -> {} files, {}",
+                    report.objects,
+                    megabytes(report.raw_bytes),
+                    report.files,
+                    megabytes(report.table_bytes)
+                )?;
+            }
+            let erased = report.erased_rows + report.erased_raw_records + report.erased_quarantined;
+            if erased > 0 {
+                writeln!(
+                    formatter,
+                    "erased from {name}: {} rows, {} raw records, {} quarantined records",
+                    report.erased_rows, report.erased_raw_records, report.erased_quarantined
+                )?;
+            }
+            let retired = report.retired_rows + report.raw_deleted + report.raw_trimmed;
+            if retired > 0 {
+                writeln!(
+                    formatter,
+                    "too old in {name}: {} rows, {} raw object versions, {} records in raw objects",
+                    report.retired_rows, report.raw_deleted, report.raw_trimmed
+                )?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,126 @@
+//! The command line: a file a command; the only place that prints. Data goes to standard output,
+//! everything else to standard error.
+
+mod apply;
+mod demo;
+mod erase;
+mod failure;
+mod open;
+mod plan;
+mod policy;
+mod run;
+mod serve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use chrono::{DateTime, Utc};
+use clap::{Parser, Subcommand, ValueEnum};
+
+pub use failure::{Exit, Failure};
+
+/// Keeps an event lake on S3 sound: compaction, curated tables, retention, GDPR erasure.
+///
+/// Exit codes: 0 done; 1 something failed; 2 wrong usage; 3 the policies are wrong; 4 S3 cannot be used
+/// (credentials, bucket, access, region, network); 5 --confirm is needed; 6 the lake has moved or another
+/// run is at work: try again; 7 the key is missing or another one.
+#[derive(Debug, Parser)]
+#[command(name = "lakewarden", version)]
+pub struct Arguments {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Args)]
+struct Global {
+    /// Folder with lake.yaml, datasets/ and curated/.
+    #[arg(long, global = true, value_name = "DIR", default_value = "policies", env = "LAKEWARDEN_POLICIES")]
+    policies: PathBuf,
+    /// S3 endpoint, if it is not AWS. Credentials come from the standard AWS environment and profiles.
+    #[arg(long, global = true, value_name = "URL")]
+    endpoint: Option<String>,
+    /// A demo folder, in place of --policies and --endpoint.
+    #[arg(long, global = true, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// How to print data.
+    #[arg(long, global = true, value_enum, default_value_t = Output::Text)]
+    output: Output,
+    /// Take this as the time, instead of the clock's. For a real lake --simulated-clock must be given too.
+    #[arg(long, global = true, value_name = "RFC3339")]
+    now: Option<DateTime<Utc>>,
+    /// Allow --now on a real lake.
+    #[arg(long, global = true)]
+    simulated_clock: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Output {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make a lake in a fresh folder, with 50,000 events, and run a night on it.
+    Demo(demo::Demo),
+    /// Show what a run would do, and why. Changes nothing.
+    Plan,
+    /// Plan and do it.
+    Run(run::Run),
+    /// Do what a saved plan says (`plan --output json > FILE`), or refuse if the lake has moved.
+    Apply(apply::Apply),
+    /// Erasure requests (GDPR Art. 17).
+    Erase(erase::Erase),
+    /// The policy files.
+    Policy(policy::Policy),
+    /// Serve a folder as S3, for demo and tests.
+    ServeS3(serve::Serve),
+}
+
+/// Parses the command line, does what it says, and answers with the exit code.
+pub async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    log_to_standard_error();
+    let global = &arguments.global;
+    let outcome = match &arguments.command {
+        Command::Demo(command) => demo::main(global, command).await,
+        Command::Plan => plan::main(global).await,
+        Command::Run(command) => run::main(global, command).await,
+        Command::Apply(command) => apply::main(global, command).await,
+        Command::Erase(command) => erase::main(global, command).await,
+        Command::Policy(command) => policy::main(global, command),
+        Command::ServeS3(command) => serve::main(global, command).await,
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            failure.print();
+            ExitCode::from(failure.exit as u8)
+        }
+    }
+}
+
+/// Warnings of our own by default; `RUST_LOG` for more.
+fn log_to_standard_error() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("error,lakewarden=warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
+}
+
+/// Prints data: as JSON if that was asked for, else as text.
+#[expect(clippy::print_stdout, reason = "data goes to standard output")]
+fn print(global: &Global, value: &(impl serde::Serialize + std::fmt::Display)) -> Result<(), Failure> {
+    match global.output {
+        Output::Text => print!("{value}"),
+        Output::Json => println!("{}", serde_json::to_string_pretty(value).map_err(Failure::from_error)?),
+    }
+    Ok(())
+}
+
+/// Says something to the person at the terminal.
+#[expect(clippy::print_stderr, reason = "everything but data goes to standard error")]
+fn say(text: &str) {
+    eprintln!("{text}");
+}

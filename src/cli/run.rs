@@ -1,0 +1,136 @@
+//! `run`: plan the night and carry it out.
+
+use super::open::Opened;
+use super::{Exit, Failure, Global};
+use crate::audit::report::RunReport;
+use crate::erasure::request::OpenRequest;
+use crate::job;
+use crate::lake::facts::Places;
+use crate::lake::lease::Lease;
+use crate::lake::s3::WriteS3;
+use crate::lake::site::Site;
+use crate::lake::subject::Suppression;
+use crate::plan::Plan;
+
+/// Arguments of `run`.
+#[derive(Debug, clap::Args)]
+pub struct Run {
+    /// The digest of the plan, if it rewrites or deletes raw objects or purges files of a real lake.
+    #[arg(long, value_name = "DIGEST")]
+    confirm: Option<String>,
+}
+
+/// Plans and carries out.
+pub async fn main(global: &Global, command: &Run) -> Result<(), Failure> {
+    let lake = Opened::open(global).await?;
+    let report = night(&lake, Source::Fresh, command.confirm.as_deref()).await?;
+    super::print(global, &report)?;
+    conclude(&report)
+}
+
+/// Failed steps make the command fail, after everything was printed.
+pub fn conclude(report: &RunReport) -> Result<(), Failure> {
+    match report.failures.len() {
+        0 => Ok(()),
+        count => Err(Failure::new(
+            Exit::Failed,
+            format!("{count} steps failed; nothing that they had to replace was deleted"),
+            "see `failed:` above; the next run takes up what is missing",
+        )),
+    }
+}
+
+/// Which plan to carry out.
+pub enum Source {
+    /// One that is made now.
+    Fresh,
+    /// One that was saved.
+    Saved(Box<Plan>),
+}
+
+/// One night under the lease.
+pub async fn night(
+    lake: &Opened,
+    source: Source,
+    confirm: Option<&str>,
+) -> Result<RunReport, Failure> {
+    let now = lake.clock.now();
+    let s3 = WriteS3::new(lake.connection.clone());
+    let run = format!("{}-{}", now.format("%Y%m%dT%H%M%SZ"), &uuid::Uuid::new_v4().simple().to_string()[..8]);
+    let location = &lake.policies.lake.location;
+    let lease = Lease::take(&s3, location, &run, now).await.map_err(Failure::from_error)?;
+    let outcome = under_lease(lake, s3, run, source, confirm).await;
+    let released = lease.release().await.map_err(Failure::from_error);
+    let report = outcome?;
+    released?;
+    Ok(report)
+}
+
+async fn under_lease(
+    lake: &Opened,
+    s3: WriteS3,
+    run: String,
+    source: Source,
+    confirm: Option<&str>,
+) -> Result<RunReport, Failure> {
+    let now = lake.clock.now();
+    let planned = job::plan(s3.read(), &lake.policies, || lake.key(), now)
+        .await
+        .map_err(Failure::from_error)?;
+    let plan = match source {
+        Source::Fresh => planned.plan,
+        Source::Saved(saved) => {
+            crate::plan::refuse_if_stale(&saved, &planned.facts, &lake.policies.digest)
+                .map_err(Failure::from_error)?;
+            *saved
+        }
+    };
+    let may_destroy = may_destroy(lake, &plan, confirm)?;
+    carry_out(lake, s3, run, &plan, planned.requests, may_destroy).await
+}
+
+async fn carry_out(
+    lake: &Opened,
+    s3: WriteS3,
+    run: String,
+    plan: &Plan,
+    requests: Vec<OpenRequest>,
+    may_destroy: bool,
+) -> Result<RunReport, Failure> {
+    let folder = Places::new(&lake.policies.lake.location).system("erasure/suppression/");
+    let suppression = Suppression::load(s3.read(), &folder, || lake.key())
+        .await
+        .map_err(Failure::from_error)?;
+    let now = lake.clock.now();
+    let site = Site::open(s3, &lake.policies, run, now, suppression, may_destroy)
+        .map_err(Failure::from_error)?;
+    job::apply(&site, &lake.policies, &|| lake.key(), plan, requests).await.map_err(Failure::from_error)
+}
+
+/// Until there are caps that stop a runaway deletion, a person agrees to the plan by its digest.
+fn may_destroy(lake: &Opened, plan: &Plan, confirm: Option<&str>) -> Result<bool, Failure> {
+    if lake.is_demo {
+        return Ok(true);
+    }
+    let destructive = plan.destructive();
+    match confirm {
+        Some(digest) if digest == plan.digest => Ok(true),
+        Some(_) => Err(Failure::new(
+            Exit::Confirm,
+            format!("--confirm names another plan; this one is {}\n{plan}", plan.digest),
+            "read this plan, then give its digest",
+        )),
+        None if destructive.is_empty() => Ok(false),
+        None => {
+            let steps: Vec<&str> = destructive.iter().map(|step| step.why.as_str()).collect();
+            Err(Failure::new(
+                Exit::Confirm,
+                format!(
+                    "this would rewrite or delete for good, and needs to be confirmed:\n  {}",
+                    steps.join("\n  ")
+                ),
+                &format!("read `lakewarden plan`, then add `--confirm {}`", plan.digest),
+            ))
+        }
+    }
+}

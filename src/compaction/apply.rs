@@ -1,0 +1,328 @@
+//! Carrying out one compaction step: read, admit, write, read back, commit.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::datatypes::{Schema, SchemaRef};
+use chrono::NaiveDate;
+use futures::{StreamExt, TryStreamExt};
+
+use super::admit::{Admitted, Quarantined, admit};
+use super::duplicates::Duplicates;
+use crate::decode::{self, NewFields, SchemaRules};
+use crate::lake::error::{S3Error, S3ErrorKind};
+use crate::lake::ledger::{COMPACTION, Counts, Entry, Ledger, Segment};
+use crate::lake::parquet_files::leaf_paths;
+use crate::lake::rows::{self, Event, RowsError, Tally};
+use crate::lake::s3::{ObjectVersion, Pick, PutIf};
+use crate::lake::site::Site;
+use crate::lake::tables::{Change, DataFile, Table, TableError};
+use crate::plan::Compact;
+use crate::policy::{DatasetPolicy, OnNewField};
+
+const READ_AT_ONCE: usize = 32;
+
+/// Why a compaction step failed. Nothing was committed; the next run plans anew.
+#[derive(Debug, thiserror::Error)]
+pub enum CompactionError {
+    /// An S3 request.
+    #[error("{0}")]
+    Store(#[from] S3Error),
+    /// The event table.
+    #[error("{0}")]
+    Table(#[from] TableError),
+    /// The rows.
+    #[error("{0}")]
+    Rows(#[from] RowsError),
+    /// Counts that do not add up.
+    #[error("invariant 1 broken in {dataset}: {counts:?} does not add up; nothing was committed")]
+    NotConserved {
+        /// The dataset.
+        dataset: String,
+        /// The counts.
+        counts: Counts,
+    },
+}
+
+/// What a compaction step did.
+#[derive(Debug, Default)]
+pub struct Compacted {
+    /// What became of the records.
+    pub counts: Counts,
+    /// The objects that were compacted.
+    pub entries: Vec<Entry>,
+    /// The files that were written.
+    pub files: Vec<DataFile>,
+    /// The quarantine object that was written.
+    pub quarantine: Option<String>,
+    /// What a person should know.
+    pub findings: Vec<String>,
+}
+
+/// Carries out `step`.
+pub async fn apply(
+    site: &Site,
+    policy: &DatasetPolicy,
+    step: &Compact,
+) -> Result<Compacted, CompactionError> {
+    let folder = site.places.events(&policy.name);
+    let table = Table::open(Arc::clone(&site.store), &folder).await?;
+    let existing = table.as_ref().map(Table::schema).transpose()?;
+    let existing = existing.map(|schema| rows::payload_schema(&schema));
+
+    let mut done = Compacted::default();
+    let mut objects = read(site, policy, step, &mut done.findings).await?;
+    refuse_new_fields(policy, existing.as_ref(), &mut objects, &mut done.findings);
+    let files = table.as_ref().map(Table::files).transpose()?.unwrap_or_default();
+    drop_duplicates(site, policy, &files, &mut objects, &mut done.findings).await?;
+    for object in &objects {
+        done.counts.add(object.entry.counts);
+    }
+    if !done.counts.are_conserved() {
+        return Err(CompactionError::NotConserved {
+            dataset: policy.name.clone(),
+            counts: done.counts,
+        });
+    }
+    if objects.is_empty() {
+        return Ok(done);
+    }
+    let learned = learn(policy, existing.as_ref(), &objects);
+    done.files = write(site, policy, &learned, &objects).await?;
+    commit(site, policy, table, existing.as_ref(), &learned, objects, &mut done).await?;
+    Ok(done)
+}
+
+async fn read(
+    site: &Site,
+    policy: &DatasetPolicy,
+    step: &Compact,
+    findings: &mut Vec<String>,
+) -> Result<Vec<Admitted>, CompactionError> {
+    let read: Vec<Result<Admitted, String>> = futures::stream::iter(&step.objects)
+        .map(|version| read_object(site, policy, step.keep_from, version))
+        .buffered(READ_AT_ONCE)
+        .try_collect()
+        .await?;
+    let mut objects = Vec::with_capacity(read.len());
+    for object in read {
+        match object {
+            Ok(object) => {
+                if object.entry.damaged {
+                    findings.push(format!(
+                        "{}: part of it cannot be read; what was readable is compacted, the object stays",
+                        object.entry.key
+                    ));
+                }
+                objects.push(object);
+            }
+            Err(finding) => findings.push(finding),
+        }
+    }
+    Ok(objects)
+}
+
+/// The inner error is a finding: the object waits for a later plan.
+async fn read_object(
+    site: &Site,
+    policy: &DatasetPolicy,
+    keep_from: NaiveDate,
+    version: &ObjectVersion,
+) -> Result<Result<Admitted, String>, S3Error> {
+    let bucket = &policy.raw.location.bucket;
+    let got = site.s3.read().get(bucket, &version.key, Pick::IfMatch(&version.etag)).await;
+    match got {
+        Ok(object) => Ok(Ok(admit(site, policy, keep_from, version, &object.bytes))),
+        Err(error) => match error.kind {
+            S3ErrorKind::Precondition | S3ErrorKind::NotFound => Ok(Err(format!(
+                "{}: replaced or deleted while it was read; the next plan will see it",
+                version.key
+            ))),
+            S3ErrorKind::Archived => Ok(Err(format!("{}: {}", version.key, error.reason))),
+            _ => Err(error),
+        },
+    }
+}
+
+/// Under `on_new_field: fail` an object that brings a new field waits for a person.
+fn refuse_new_fields(
+    policy: &DatasetPolicy,
+    existing: Option<&Schema>,
+    objects: &mut Vec<Admitted>,
+    findings: &mut Vec<String>,
+) {
+    let (OnNewField::Fail, Some(existing)) = (policy.schema.on_new_field, existing) else {
+        return;
+    };
+    objects.retain(|object| {
+        let events = object.events.iter().map(|event| &event.json);
+        let rules = rules(policy, NewFields::Add, Some(existing));
+        let added = decode::learn(Some(existing), events, &rules).added.len();
+        if added > 0 {
+            findings.push(format!(
+                "{}: refused, it brings {added} new fields and the policy says `on_new_field: fail`",
+                object.entry.key
+            ));
+        }
+        added == 0
+    });
+}
+
+async fn drop_duplicates(
+    site: &Site,
+    policy: &DatasetPolicy,
+    files: &[DataFile],
+    objects: &mut [Admitted],
+    findings: &mut Vec<String>,
+) -> Result<(), RowsError> {
+    let events: Vec<&Event> = objects.iter().flat_map(|object| &object.events).collect();
+    let mut known = Duplicates::load(site, policy, files, &events).await?;
+    for object in objects {
+        let before = object.events.len();
+        object.events.retain(|event| !known.is_known(event, policy));
+        object.entry.counts.written = object.events.len() as u64;
+        object.entry.counts.deduplicated = (before - object.events.len()) as u64;
+    }
+    if known.conflicts > 0 {
+        findings.push(format!(
+            "{}: {} events share the identity of another with other content; both are kept",
+            policy.name, known.conflicts
+        ));
+    }
+    Ok(())
+}
+
+fn learn(policy: &DatasetPolicy, existing: Option<&Schema>, objects: &[Admitted]) -> SchemaRef {
+    let events = objects.iter().flat_map(|object| &object.events).map(|event| &event.json);
+    let on_new_field = match (policy.schema.on_new_field, existing) {
+        // The first commit makes the table; there is nothing yet that a field could be new to.
+        (_, None) | (OnNewField::Add, _) => NewFields::Add,
+        (OnNewField::Rescue | OnNewField::Fail, Some(_)) => NewFields::Rescue,
+    };
+    decode::learn(existing, events, &rules(policy, on_new_field, existing)).schema
+}
+
+fn rules(policy: &DatasetPolicy, on_new_field: NewFields, existing: Option<&Schema>) -> SchemaRules {
+    let there = existing.map_or(0, |existing| leaf_paths(existing).len());
+    SchemaRules {
+        on_new_field,
+        max_columns: there + policy.schema.max_new_columns,
+    }
+}
+
+async fn write(
+    site: &Site,
+    policy: &DatasetPolicy,
+    payload: &SchemaRef,
+    objects: &[Admitted],
+) -> Result<Vec<DataFile>, RowsError> {
+    let mut days: BTreeMap<NaiveDate, Vec<&Event>> = BTreeMap::new();
+    for event in objects.iter().flat_map(|object| &object.events) {
+        days.entry(event.time.date_naive()).or_default().push(event);
+    }
+    let mut files = Vec::with_capacity(days.len());
+    for (day, events) in days {
+        let rows = rows::batch(payload, &events).map_err(|error| RowsError::Arrow {
+            day,
+            reason: error.to_string(),
+        })?;
+        let mut expected = Tally::default();
+        events.iter().for_each(|event| expected.add(&event.json));
+        files.push(rows::write(site, policy, day, &rows, expected).await?);
+    }
+    Ok(files)
+}
+
+async fn commit(
+    site: &Site,
+    policy: &DatasetPolicy,
+    table: Option<Table>,
+    existing: Option<&Schema>,
+    payload: &SchemaRef,
+    objects: Vec<Admitted>,
+    done: &mut Compacted,
+) -> Result<(), CompactionError> {
+    let folder = site.places.events(&policy.name);
+    let schema = rows::table_schema(payload);
+    let mut table = match table {
+        Some(table) => table,
+        None => Table::create(Arc::clone(&site.store), &folder, &schema).await?,
+    };
+    let committed = table.transaction(COMPACTION).await?;
+    let ledger_folder = site.places.ledger(&policy.name);
+    let ledger = Ledger::load(site.s3.read(), &ledger_folder, committed).await?;
+
+    let (entries, broken): (Vec<_>, Vec<_>) =
+        objects.into_iter().map(|object| (object.entry, object.quarantined)).unzip();
+    let broken: Vec<Quarantined> = broken.into_iter().flatten().collect();
+    done.quarantine = quarantine(site, policy, ledger.next, &broken).await?;
+    let segment = Segment {
+        version: 1,
+        number: ledger.next,
+        previous: committed,
+        run: site.run.clone(),
+        at: site.now,
+        objects: entries,
+        quarantine: done.quarantine.clone(),
+    };
+    Ledger::write(&site.s3, &ledger_folder, &segment).await?;
+    let evolved = existing.is_some_and(|existing| existing != payload.as_ref());
+    let change = Change {
+        add: done.files.clone(),
+        schema: evolved.then_some(schema),
+        transactions: vec![(COMPACTION.to_owned(), segment.number)],
+        run: site.run.clone(),
+        ..Change::default()
+    };
+    table.commit(change, site.now).await?;
+    done.entries = segment.objects;
+    Ok(())
+}
+
+/// Writes the broken records as JSON lines; the ledger segment names the object.
+async fn quarantine(
+    site: &Site,
+    policy: &DatasetPolicy,
+    number: u64,
+    broken: &[Quarantined],
+) -> Result<Option<String>, S3Error> {
+    if broken.is_empty() {
+        return Ok(None);
+    }
+    let folder = site.places.quarantine(&policy.name);
+    let key = folder.join(&format!("{number:012}.jsonl")).prefix;
+    let mut lines = Vec::new();
+    for record in broken {
+        serde_json::to_writer(&mut lines, record).map_err(|error| {
+            S3Error::new(format!("write {key}"), error.to_string(), S3ErrorKind::Other)
+        })?;
+        lines.push(b'\n');
+    }
+    site.s3.put(&folder.bucket, &key, lines, PutIf::Always).await?;
+    Ok(Some(key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::DateTime;
+
+    #[test]
+    fn own_columns_do_not_disturb_the_event() {
+        let json = Json::parse(br#"{"userId":"7","timestamp":"t","n":1,"_topic":"mine"}"#).unwrap();
+        let rules = SchemaRules {
+            on_new_field: NewFields::Add,
+            max_columns: 10,
+        };
+        let learned = decode::learn(None, std::iter::once(&json), &rules);
+        let event = Event {
+            json: json.clone(),
+            time: DateTime::UNIX_EPOCH,
+            position: None,
+        };
+        let batch = rows::batch(&learned.schema, &[&event]).unwrap();
+        let back = decode::rebuild(&batch, 0).unwrap();
+        assert!(decode::semantically_equal(&json, &back));
+        assert_eq!(rows::payload_schema(&rows::table_schema(&learned.schema)), *learned.schema);
+    }
+}

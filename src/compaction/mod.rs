@@ -1,0 +1,75 @@
+//! Compaction: raw objects of a dataset into its event table (invariants 1 to 5).
+//!
+//! Planning takes every current raw object version that the ledger does not know and groups them into
+//! batches; each batch becomes one commit. Applying reads the objects, sorts records into what is written and
+//! what is not, writes a file a day, reads it back, and commits the rows together with the ledger.
+//!
+//! Hazards: an object may be replaced while it is read (read with `If-Match`, else left for the next
+//! plan); a run may die between any two requests (files and segments without a commit are void).
+
+mod admit;
+mod apply;
+mod duplicates;
+
+use chrono::{DateTime, Utc};
+
+use crate::lake::facts::DatasetFacts;
+use crate::lake::raw::is_marker;
+use crate::lake::s3::ObjectVersion;
+use crate::plan::{Action, Compact, Step, megabytes, total_size};
+use crate::policy::DatasetPolicy;
+
+pub use apply::{Compacted, CompactionError, apply};
+
+/// Raw bytes that one commit takes in: what is decoded at the same time.
+const BATCH_BYTES: u64 = 128 * 1024 * 1024;
+/// Objects that one commit takes in.
+const BATCH_OBJECTS: usize = 20_000;
+
+/// The steps that compact what is new.
+pub fn plan(policy: &DatasetPolicy, facts: &DatasetFacts, now: DateTime<Utc>) -> Vec<Step> {
+    let new: Vec<&ObjectVersion> = facts
+        .raw
+        .iter()
+        .filter(|version| version.latest && !version.marker && !is_marker(version))
+        .filter(|version| facts.ledger.compacted(&version.key, &version.etag).is_none())
+        .collect();
+    let keep_from = policy.retention.keep.before_date(now.date_naive());
+    batches(&new)
+        .into_iter()
+        .enumerate()
+        .map(|(index, objects)| Step {
+            id: format!("compact-{}-{}", policy.name, index + 1),
+            why: format!(
+                "compact {} raw objects of {} ({}): they are not in its event table yet",
+                objects.len(),
+                policy.name,
+                megabytes(total_size(&objects)),
+            ),
+            action: Action::Compact(Compact {
+                dataset: policy.name.clone(),
+                objects,
+                keep_from,
+            }),
+        })
+        .collect()
+}
+
+fn batches(objects: &[&ObjectVersion]) -> Vec<Vec<ObjectVersion>> {
+    let mut batches: Vec<Vec<ObjectVersion>> = Vec::new();
+    let mut bytes = 0;
+    for object in objects {
+        let full = batches
+            .last()
+            .is_none_or(|batch| batch.len() >= BATCH_OBJECTS || bytes + object.size > BATCH_BYTES);
+        if full {
+            batches.push(Vec::new());
+            bytes = 0;
+        }
+        bytes += object.size;
+        if let Some(batch) = batches.last_mut() {
+            batch.push((*object).clone());
+        }
+    }
+    batches
+}

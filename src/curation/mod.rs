@@ -1,0 +1,242 @@
+//! Curation: curated tables by DataFusion SQL over event tables and other curated tables.
+//!
+//! A curated table remembers, as application transactions of its own commits, the version of each input
+//! that it was made from and its query. What the inputs' logs say changed since then is what has to be made
+//! anew, partition by partition; so late events, erasures and retention all reach it in the same way.
+//!
+//! Hazard: SQL folds unquoted names to lower case by default, and events have camelCase fields; that is
+//! off here.
+
+mod apply;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_lc_rs::digest::{SHA256, digest};
+use chrono::NaiveDate;
+use datafusion::prelude::{SessionConfig, SessionContext};
+
+use crate::lake::facts::Facts;
+use crate::lake::tables::{Table, TableError};
+use crate::plan::{Action, Curate, Step};
+use crate::policy::{CuratedPolicy, Incremental, Policies};
+
+pub use apply::{Curated, apply};
+
+/// Why a curated table could not be made. The table stays as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum CurationError {
+    /// The query or a check.
+    #[error("could not make curated table {table}: {reason}; correct its .sql file")]
+    Query {
+        /// The table.
+        table: String,
+        /// What DataFusion says.
+        reason: String,
+    },
+    /// A check does not hold.
+    #[error("curated table {table} breaks its check `{check}` in {rows} rows; it stays as it was")]
+    Check {
+        /// The table.
+        table: String,
+        /// The check.
+        check: String,
+        /// How many rows.
+        rows: u64,
+    },
+    /// Tables that read each other.
+    #[error("curated tables {0} read each other; break the circle")]
+    Circle(String),
+    /// A table operation.
+    #[error("{0}")]
+    Table(#[from] TableError),
+    /// An S3 request.
+    #[error("{0}")]
+    Store(#[from] crate::lake::error::S3Error),
+    /// Parquet.
+    #[error("could not write curated table {table}: {reason}")]
+    Parquet {
+        /// The table.
+        table: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What has to be made anew of a curated table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Staleness {
+    /// Nothing.
+    Fresh,
+    /// These days.
+    Days(BTreeSet<NaiveDate>),
+    /// All of it, and why.
+    All(&'static str),
+    /// Nothing yet: these inputs are not there.
+    Waiting(Vec<String>),
+}
+
+/// The inputs and the staleness of every curated table, in the order in which they are made.
+#[derive(Debug, Default)]
+pub struct Lineage {
+    tables: Vec<Curatable>,
+}
+
+#[derive(Debug)]
+struct Curatable {
+    table: String,
+    inputs: BTreeSet<String>,
+    stale: Staleness,
+}
+
+/// Looks at what each curated table was made from.
+pub async fn lineage(policies: &Policies, facts: &Facts) -> Result<Lineage, CurationError> {
+    let mut waiting: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    for policy in &policies.curated {
+        waiting.insert(&policy.table, inputs(policy)?);
+    }
+    let mut lineage = Lineage::default();
+    while !waiting.is_empty() {
+        let ready = |inputs: &BTreeSet<String>| !inputs.iter().any(|input| waiting.contains_key(input.as_str()));
+        let next = waiting.iter().find(|(_, inputs)| ready(inputs)).map(|(table, _)| *table);
+        let Some(policy) = policies.curated.iter().find(|policy| Some(policy.table.as_str()) == next)
+        else {
+            let names: Vec<&str> = waiting.keys().copied().collect();
+            return Err(CurationError::Circle(names.join(", ")));
+        };
+        let inputs = waiting.remove(policy.table.as_str()).unwrap_or_default();
+        lineage.tables.push(Curatable {
+            stale: staleness(policy, &inputs, facts).await?,
+            table: policy.table.clone(),
+            inputs,
+        });
+    }
+    Ok(lineage)
+}
+
+/// The steps that make anew what is stale, or what `changing` steps (by table) of tonight will make so.
+pub fn plan(
+    policies: &Policies,
+    lineage: &Lineage,
+    changing: &BTreeMap<String, Vec<String>>,
+) -> (Vec<Step>, Vec<String>) {
+    let (mut steps, mut findings) = (Vec::new(), Vec::new());
+    let mut changing = changing.clone();
+    for curatable in &lineage.tables {
+        let Some(policy) = policies.curated.iter().find(|policy| policy.table == curatable.table)
+        else {
+            continue;
+        };
+        let after: Vec<String> =
+            curatable.inputs.iter().filter_map(|input| changing.get(input)).flatten().cloned().collect();
+        let missing = match &curatable.stale {
+            Staleness::Waiting(missing) => missing.iter().filter(|input| !changing.contains_key(*input)).collect(),
+            _ => Vec::new(),
+        };
+        if let Some(input) = missing.first() {
+            findings.push(format!("curated table {} waits for {input}, which is not there yet", policy.table));
+            continue;
+        }
+        if let Some(step) = step(policy, &curatable.stale, after) {
+            changing.entry(policy.table.clone()).or_default().push(step.id.clone());
+            steps.push(step);
+        }
+    }
+    (steps, findings)
+}
+
+fn step(policy: &CuratedPolicy, stale: &Staleness, after: Vec<String>) -> Option<Step> {
+    let table = &policy.table;
+    let (days, why) = match stale {
+        Staleness::Fresh | Staleness::Waiting(_) if after.is_empty() => return None,
+        Staleness::Fresh => (Some(BTreeSet::new()), "the days that the steps above change".to_owned()),
+        Staleness::Waiting(_) => (None, "all days: the table is new".to_owned()),
+        Staleness::Days(days) => {
+            (Some(days.clone()), format!("{} days whose events have changed", days.len()))
+        }
+        Staleness::All(reason) => (None, format!("all days: {reason}")),
+    };
+    Some(Step {
+        id: format!("curate-{table}"),
+        why: format!("curate {table}: {why}"),
+        action: Action::Curate(Curate {
+            table: table.clone(),
+            days,
+            after,
+        }),
+    })
+}
+
+/// What has to be made anew of `policy`'s table.
+pub async fn staleness(
+    policy: &CuratedPolicy,
+    inputs: &BTreeSet<String>,
+    facts: &Facts,
+) -> Result<Staleness, TableError> {
+    let mut present: Vec<(&String, &Table)> = Vec::new();
+    let mut missing = Vec::new();
+    for input in inputs {
+        match facts.table(input).and_then(|facts| facts.table.as_ref()) {
+            Some(table) => present.push((input, table)),
+            None => missing.push(input.clone()),
+        }
+    }
+    if !missing.is_empty() {
+        return Ok(Staleness::Waiting(missing));
+    }
+    let Some(table) = facts.table(&policy.table).and_then(|facts| facts.table.as_ref()) else {
+        return Ok(Staleness::All("the table is new"));
+    };
+    if table.transaction(QUERY).await? != Some(query_version(policy)) {
+        return Ok(Staleness::All("its query has changed"));
+    }
+    let mut days = BTreeSet::new();
+    for (input, input_table) in present {
+        let Some(made_from) = table.transaction(&input_transaction(input)).await? else {
+            return Ok(Staleness::All("it reads a new input"));
+        };
+        match input_table.days_changed_since(made_from).await? {
+            Some(changed) => days.extend(changed),
+            None => return Ok(Staleness::All("an input's log no longer tells what changed")),
+        }
+    }
+    match (days.is_empty(), policy.incremental) {
+        (true, _) => Ok(Staleness::Fresh),
+        (false, Incremental::ByPartition) => Ok(Staleness::Days(days)),
+        (false, Incremental::Full) => Ok(Staleness::All("its inputs have changed")),
+    }
+}
+
+/// The application id under which a curated table remembers its query.
+const QUERY: &str = "lakewarden/query";
+
+/// The application id under which a curated table remembers the version of an input.
+fn input_transaction(input: &str) -> String {
+    format!("lakewarden/input/{input}")
+}
+
+/// A number that changes with the query.
+fn query_version(policy: &CuratedPolicy) -> u64 {
+    let hash = digest(&SHA256, policy.query.as_bytes());
+    let number = hash.as_ref().iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte));
+    // Delta's transaction versions are signed.
+    number >> 1
+}
+
+/// The tables that a query reads.
+pub fn inputs(policy: &CuratedPolicy) -> Result<BTreeSet<String>, CurationError> {
+    let failed = |error: datafusion::error::DataFusionError| CurationError::Query {
+        table: policy.table.clone(),
+        reason: error.to_string(),
+    };
+    let state = session().state();
+    let dialect = state.config().options().sql_parser.dialect;
+    let statement = state.sql_to_statement(&policy.query, &dialect).map_err(failed)?;
+    let references = state.resolve_table_references(&statement).map_err(failed)?;
+    Ok(references.iter().map(|reference| reference.table().to_owned()).collect())
+}
+
+/// A DataFusion session that keeps names as they are written.
+pub fn session() -> SessionContext {
+    let config = SessionConfig::new().set_bool("datafusion.sql_parser.enable_ident_normalization", false);
+    SessionContext::new_with_config(config)
+}

@@ -1,0 +1,318 @@
+//! Which columns a dataset gets from the events seen so far.
+//!
+//! Hazards: a column, once there, is read by others, so it is never changed or narrowed; names
+//! may clash or be refused; one producer's map keyed by id would become thousands of columns.
+//! What gets no column loses nothing: it is rescued (invariant 2).
+//!
+//! The result depends on how often things occur, not on the order of the events.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
+
+use super::Json;
+use super::names::{fold_case, is_allowed, is_reserved};
+use super::shape::{SeenKind, Shape};
+
+/// What becomes of fields that have no column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NewFields {
+    /// They get one.
+    Add,
+    /// They stay in `_rescued`.
+    Rescue,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SchemaRules {
+    pub on_new_field: NewFields,
+    /// Most leaf columns of the table, existing ones included. New ones beyond are rescued, the
+    /// rarest first.
+    pub max_columns: usize,
+}
+
+/// A field that will be rescued in every event that has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RescuedField {
+    /// Dotted, for people. Field names come from events: someone who keys a map by identifiers puts
+    /// identifiers here.
+    pub path: String,
+    pub why: RescueCause,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RescueCause {
+    #[error("a column may not have this name")]
+    NameNotAllowed,
+    #[error("the table uses this name itself")]
+    NameReserved,
+    #[error("the name differs only in case from a column's")]
+    NameDiffersInCase,
+    #[error("the table has as many columns as its policy allows")]
+    TooManyColumns,
+    #[error("the policy adds no new fields")]
+    Policy,
+}
+
+/// The columns for the next commit.
+#[derive(Clone, Debug)]
+pub struct Learned {
+    /// Payload columns only: existing ones as they were and in their order, then new ones by name.
+    pub schema: SchemaRef,
+    /// New leaf columns as dotted path and type, for people.
+    pub added: Vec<String>,
+    pub rescued_for_good: Vec<RescuedField>,
+}
+
+/// Learns columns from events on top of an existing schema.
+pub fn learn<'events>(
+    existing: Option<&Schema>,
+    events: impl Iterator<Item = &'events Json>,
+    rules: &SchemaRules,
+) -> Learned {
+    let mut seen = Shape::default();
+    for event in events {
+        seen.observe(event);
+    }
+    let existing = existing
+        .map(|schema| schema.fields().clone())
+        .unwrap_or_default();
+    let payload = existing.iter().filter(|field| !is_reserved(field.name()));
+    let existing: Fields = payload.cloned().collect();
+    let mut learner = Learner::default();
+    let fields = learner.merge(&existing, &seen.members, &Vec::new());
+    let refused = learner.refuse_leaves(&existing, rules);
+    let fields = without(&fields, &refused, &mut Vec::new());
+    learner
+        .rescued
+        .sort_by(|one, other| one.path.cmp(&other.path));
+    Learned {
+        schema: Arc::new(Schema::new(fields)),
+        added: learner.new_leaves.iter().map(Leaf::describe).collect(),
+        rescued_for_good: learner.rescued,
+    }
+}
+
+/// Names from the outside in; lists on the way are left out.
+type Path = Vec<String>;
+
+struct Leaf {
+    path: Path,
+    count: u64,
+    data_type: DataType,
+}
+
+impl Leaf {
+    fn describe(&self) -> String {
+        let type_name = match self.data_type {
+            DataType::Boolean => "boolean",
+            DataType::Int64 => "integer",
+            DataType::Float64 => "decimal",
+            _ => "text",
+        };
+        format!("{}: {type_name}", self.path.join("."))
+    }
+}
+
+#[derive(Default)]
+struct Learner {
+    new_leaves: Vec<Leaf>,
+    rescued: Vec<RescuedField>,
+}
+
+impl Learner {
+    /// Existing fields, with new children inside them, then new fields.
+    fn merge(&mut self, existing: &Fields, seen: &BTreeMap<String, Shape>, path: &Path) -> Fields {
+        let mut fields: Vec<FieldRef> = Vec::with_capacity(existing.len());
+        let mut taken = HashSet::new();
+        for field in existing {
+            taken.insert(fold_case(field.name()));
+            fields.push(match seen.get(field.name()) {
+                Some(shape) => self.widen(field, shape, &child(path, field.name())),
+                None => Arc::clone(field),
+            });
+        }
+        let known: HashSet<&str> = existing.iter().map(|field| field.name().as_str()).collect();
+        for (name, shape) in by_precedence(seen) {
+            if known.contains(name.as_str()) {
+                continue;
+            }
+            if let Some(field) = self.new_field(name, shape, path, &mut taken) {
+                fields.push(field);
+            }
+        }
+        if let Some(new) = fields.get_mut(existing.len()..) {
+            new.sort_by(|one, other| one.name().cmp(other.name()));
+        }
+        fields.into()
+    }
+
+    fn new_field(
+        &mut self,
+        name: &str,
+        shape: &Shape,
+        path: &Path,
+        taken: &mut HashSet<String>,
+    ) -> Option<FieldRef> {
+        let path_here = child(path, name);
+        let refused = if !is_allowed(name) {
+            Some(RescueCause::NameNotAllowed)
+        } else if path.is_empty() && is_reserved(name) {
+            Some(RescueCause::NameReserved)
+        } else if taken.contains(&fold_case(name)) {
+            Some(RescueCause::NameDiffersInCase)
+        } else {
+            None
+        };
+        if let Some(why) = refused {
+            self.rescue(&path_here, why);
+            return None;
+        }
+        let data_type = self.new_type(shape, &path_here)?;
+        taken.insert(fold_case(name));
+        Some(Arc::new(Field::new(name, data_type, true)))
+    }
+
+    /// The type for what was seen: that of the most frequent kind which has one.
+    fn new_type(&mut self, shape: &Shape, path: &Path) -> Option<DataType> {
+        for (kind, count) in shape.kinds_by_frequency() {
+            let data_type = match kind {
+                SeenKind::Object => {
+                    let fields = self.merge(&Fields::empty(), &shape.members, path);
+                    (!fields.is_empty()).then_some(DataType::Struct(fields))
+                }
+                SeenKind::Array => {
+                    let elements = shape.elements.as_deref();
+                    let element = elements.and_then(|elements| self.new_type(elements, path));
+                    element.map(|element| DataType::new_list(element, true))
+                }
+                SeenKind::Scalar(data_type) => {
+                    self.new_leaves.push(Leaf {
+                        path: path.clone(),
+                        count,
+                        data_type: data_type.clone(),
+                    });
+                    Some(data_type)
+                }
+            };
+            if data_type.is_some() {
+                return data_type;
+            }
+        }
+        None
+    }
+
+    /// The same field, with new children where it is a struct or a list of structs.
+    fn widen(&mut self, field: &FieldRef, shape: &Shape, path: &Path) -> FieldRef {
+        let elements = shape.elements.as_deref();
+        let data_type = match (field.data_type(), elements) {
+            // A struct without fields is not ours: leave it as it is.
+            (DataType::Struct(fields), _) if !fields.is_empty() => {
+                DataType::Struct(self.merge(fields, &shape.members, path))
+            }
+            (DataType::List(element), Some(elements)) => {
+                DataType::List(self.widen(element, elements, path))
+            }
+            (DataType::LargeList(element), Some(elements)) => {
+                DataType::LargeList(self.widen(element, elements, path))
+            }
+            _ => return Arc::clone(field),
+        };
+        Arc::new(field.as_ref().clone().with_data_type(data_type))
+    }
+
+    /// Takes out of `new_leaves` what the rules do not admit and returns their paths.
+    fn refuse_leaves(&mut self, existing: &Fields, rules: &SchemaRules) -> HashSet<Path> {
+        let (room, why) = match rules.on_new_field {
+            NewFields::Rescue => (0, RescueCause::Policy),
+            NewFields::Add => {
+                let room = rules.max_columns.saturating_sub(count_leaves(existing));
+                (room, RescueCause::TooManyColumns)
+            }
+        };
+        self.new_leaves.sort_by(|one, other| {
+            let by_count = other.count.cmp(&one.count);
+            by_count.then_with(|| one.path.cmp(&other.path))
+        });
+        let refused = self.new_leaves.split_off(room.min(self.new_leaves.len()));
+        self.new_leaves
+            .sort_by(|one, other| one.path.cmp(&other.path));
+        for leaf in &refused {
+            self.rescue(&leaf.path, why);
+        }
+        refused.into_iter().map(|leaf| leaf.path).collect()
+    }
+
+    fn rescue(&mut self, path: &Path, why: RescueCause) {
+        let path = path.join(".");
+        self.rescued.push(RescuedField { path, why });
+    }
+}
+
+/// Most frequent first, so that the first of several names that differ in case wins; then by name.
+fn by_precedence(seen: &BTreeMap<String, Shape>) -> Vec<(&String, &Shape)> {
+    let mut fields: Vec<_> = seen.iter().collect();
+    fields.sort_by_key(|(_, shape)| std::cmp::Reverse(shape.count()));
+    fields
+}
+
+fn child(path: &Path, name: &str) -> Path {
+    let mut path = path.clone();
+    path.push(name.to_owned());
+    path
+}
+
+fn count_leaves(fields: &Fields) -> usize {
+    fields
+        .iter()
+        .map(|field| count_leaves_of(field.data_type()))
+        .sum()
+}
+
+fn count_leaves_of(data_type: &DataType) -> usize {
+    match data_type {
+        DataType::Struct(fields) => count_leaves(fields),
+        DataType::List(element) | DataType::LargeList(element) => {
+            count_leaves_of(element.data_type())
+        }
+        _ => 1,
+    }
+}
+
+/// The fields without refused leaves and without structs that have no leaf left.
+fn without(fields: &Fields, refused: &HashSet<Path>, path: &mut Path) -> Fields {
+    let mut kept: Vec<FieldRef> = Vec::with_capacity(fields.len());
+    for field in fields {
+        path.push(field.name().clone());
+        if let Some(data_type) = type_without(field.data_type(), refused, path) {
+            kept.push(Arc::new(field.as_ref().clone().with_data_type(data_type)));
+        }
+        path.pop();
+    }
+    kept.into()
+}
+
+fn type_without(
+    data_type: &DataType,
+    refused: &HashSet<Path>,
+    path: &mut Path,
+) -> Option<DataType> {
+    match data_type {
+        DataType::Struct(fields) => {
+            let kept = without(fields, refused, path);
+            (fields.is_empty() || !kept.is_empty()).then_some(DataType::Struct(kept))
+        }
+        DataType::List(element) => {
+            let inner = type_without(element.data_type(), refused, path)?;
+            let element = element.as_ref().clone().with_data_type(inner);
+            Some(DataType::List(Arc::new(element)))
+        }
+        DataType::LargeList(element) => {
+            let inner = type_without(element.data_type(), refused, path)?;
+            let element = element.as_ref().clone().with_data_type(inner);
+            Some(DataType::LargeList(Arc::new(element)))
+        }
+        leaf => (!refused.contains(path)).then(|| leaf.clone()),
+    }
+}

@@ -1,0 +1,91 @@
+//! Bytes of a raw object → framed records → events → Arrow, and back: nothing lost.
+//!
+//! The way through: [`decompress`] by magic bytes, [`frame`] into records (good ones hold a
+//! [`Json`] object, broken ones a [`Reason`]), [`event_time`], [`learn`] the columns, [`to_batch`],
+//! and to prove it [`rebuild`] and [`fingerprint`]. [`remove_records`] and [`compress`] write a raw
+//! object again without some of its records.
+//!
+//! Hazards: the input is anybody's. It may be cut, nested ten thousand levels deep, a bomb, or
+//! not text at all; none of this may cost a neighbour, the stack or unbounded memory.
+//!
+//! # What `_rescued` holds
+//!
+//! Null if the columns say everything. Otherwise the text of a JSON object that maps JSON Pointers
+//! (RFC 6901: `/` before each name or list index, `~1` for `/` and `~0` for `~` within a name) to
+//! a list of values:
+//!
+//! ```json
+//! {"/items/0/childrenTickets": [{}], "/amount": ["007"], "/currency": ["GBP", "EUR"]}
+//! ```
+//!
+//! The list is the complete sequence of values which the event has at that place, and stands in
+//! place of whatever a column holds there:
+//!
+//! - one value: it did not fit its column (which is null), or there is no such column;
+//! - several values: the key is duplicated, all its values are here, the last one is also in the
+//!   column as far as it fits;
+//! - a pointer to a list element holds exactly one value: the element did not fit.
+//!
+//! Pointers lead through structs and lists that are present in the columns, so one misfit deep in
+//! an event leaves its neighbours in their columns. Without an entry, a null column means that the
+//! field is absent, and a null list element means an explicit null; an explicit null anywhere else
+//! is an entry `[null]`. `{}` and `[]` are present but empty structs and lists where a column is
+//! there to say so.
+//!
+//! Keeps invariant 2 (lossless) and what 1 (conservation) and 5 (no early delete) rest on.
+
+mod batch;
+mod codec;
+mod columns;
+mod fingerprint;
+mod frame;
+mod json;
+mod learn;
+mod names;
+mod number;
+mod parse;
+mod reason;
+mod rebuild;
+mod remove;
+mod rescued;
+mod resync;
+mod scan;
+mod shape;
+mod time;
+
+#[cfg(test)]
+mod tests;
+
+pub use batch::{BatchError, to_batch};
+pub use codec::{Codec, Decompressed, compress, decompress};
+pub use fingerprint::fingerprint;
+pub use frame::{Record, frame};
+pub use json::{EmptyName, FieldPath, Json, MAX_DEPTH, semantically_equal};
+pub use learn::{Learned, NewFields, RescueCause, RescuedField, SchemaRules, learn};
+pub use names::{RESCUED, RESERVED, is_reserved};
+pub use number::{Decimal, Number};
+pub use reason::Reason;
+pub use rebuild::{RebuildError, rebuild};
+pub use remove::remove_records;
+pub use time::{TimeRule, TimeUnit, event_time};
+
+/// What a raw object may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of an object once decompressed.
+    pub max_object_bytes: u64,
+    /// Bytes of one record.
+    pub max_record_bytes: u64,
+    /// Containers within one another; never more than [`MAX_DEPTH`] less two.
+    pub max_depth: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_object_bytes: 512 * 1024 * 1024,
+            max_record_bytes: 32 * 1024 * 1024,
+            max_depth: 128,
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! What kinds of values were seen at each place of the events, and how often.
+//!
+//! Hazard: nesting. A table's schema is read by programs that recurse, so what lies more than
+//! [`MAX_COLUMN_DEPTH`] levels deep is not looked at; it will be rescued.
+
+use std::collections::BTreeMap;
+
+use arrow::datatypes::DataType;
+
+use super::{Json, Number};
+
+/// Delta keeps its schema as JSON, three levels for each of ours, and readers stop at 128.
+const MAX_COLUMN_DEPTH: usize = 24;
+
+/// The values seen at one place.
+#[derive(Debug, Default)]
+pub(super) struct Shape {
+    booleans: u64,
+    integers: u64,
+    decimals: u64,
+    texts: u64,
+    objects: u64,
+    arrays: u64,
+    pub members: BTreeMap<String, Shape>,
+    pub elements: Option<Box<Shape>>,
+}
+
+pub(super) enum SeenKind {
+    Object,
+    Array,
+    Scalar(DataType),
+}
+
+impl Shape {
+    /// Counts a value and what is in it. Nulls, empty containers and numbers that no column can
+    /// hold exactly say nothing about a type.
+    pub fn observe(&mut self, value: &Json) {
+        self.observe_at(value, 0);
+    }
+
+    fn observe_at(&mut self, value: &Json, depth: usize) {
+        match value {
+            Json::Null => {}
+            Json::Bool(_) => self.booleans += 1,
+            Json::Number(number) => self.observe_number(number),
+            Json::String(_) => self.texts += 1,
+            Json::Object(_) | Json::Array(_) if depth >= MAX_COLUMN_DEPTH => {}
+            Json::Object(members) => {
+                self.objects += u64::from(!members.is_empty());
+                for (name, member) in members {
+                    let shape = self.members.entry(name.clone()).or_default();
+                    shape.observe_at(member, depth + 1);
+                }
+            }
+            Json::Array(elements) => {
+                self.arrays += u64::from(!elements.is_empty());
+                let shape = self.elements.get_or_insert_default();
+                for element in elements {
+                    shape.observe_at(element, depth + 1);
+                }
+            }
+        }
+    }
+
+    fn observe_number(&mut self, number: &Number) {
+        if number.is_integer_text() {
+            self.integers += u64::from(number.to_exact_i64().is_some());
+        } else {
+            self.decimals += u64::from(number.to_exact_f64().is_some());
+        }
+    }
+
+    /// How many values say something about a type.
+    pub fn count(&self) -> u64 {
+        self.booleans + self.integers + self.decimals + self.texts + self.objects + self.arrays
+    }
+
+    /// Most frequent kind first; of equals, text first.
+    pub fn kinds_by_frequency(&self) -> Vec<(SeenKind, u64)> {
+        let number = if self.decimals > 0 {
+            DataType::Float64
+        } else {
+            DataType::Int64
+        };
+        let mut kinds = vec![
+            (SeenKind::Scalar(DataType::Utf8), self.texts),
+            (SeenKind::Object, self.objects),
+            (SeenKind::Array, self.arrays),
+            (SeenKind::Scalar(number), self.integers + self.decimals),
+            (SeenKind::Scalar(DataType::Boolean), self.booleans),
+        ];
+        kinds.retain(|(_, count)| *count > 0);
+        kinds.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        kinds
+    }
+}

@@ -1,0 +1,115 @@
+//! When an event happened, by the unit and zone that its policy declares.
+//!
+//! Hazard: a guess is worse than none. A time that is missing, doubtful or unreadable is a reason
+//! for quarantine, never 1970.
+
+use chrono::{DateTime, Datelike, FixedOffset, TimeZone, Timelike, Utc};
+
+use super::number::Decimal;
+use super::{FieldPath, Json, Number, Reason};
+
+/// How a policy says that events tell their time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TimeRule {
+    pub path: FieldPath,
+    pub unit: TimeUnit,
+    /// Where texts without an offset were written; without a zone such texts are refused.
+    pub zone: Option<FixedOffset>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeUnit {
+    /// RFC 3339, with `T` or a blank between date and time.
+    Text,
+    EpochSeconds,
+    EpochMilliseconds,
+    EpochMicroseconds,
+}
+
+const NANOSECONDS_PER_SECOND: i128 = 1_000_000_000;
+
+/// The time of an event: exactly one value has to stand at the rule's path. Epochs may be numbers
+/// or the text of numbers; what is finer than a nanosecond is cut off.
+pub fn event_time(event: &Json, rule: &TimeRule) -> Result<DateTime<Utc>, Reason> {
+    let value = match event.at(&rule.path).as_slice() {
+        [] | [Json::Null] => return Err(Reason::TimeMissing),
+        [value] => *value,
+        _ => return Err(Reason::TimeAmbiguous),
+    };
+    let time = match (rule.unit, value) {
+        (TimeUnit::Text, Json::String(text)) => from_text(text, rule.zone)?,
+        (TimeUnit::EpochSeconds, value) => from_epoch(value, 9)?,
+        (TimeUnit::EpochMilliseconds, value) => from_epoch(value, 6)?,
+        (TimeUnit::EpochMicroseconds, value) => from_epoch(value, 3)?,
+        (TimeUnit::Text, _) => return Err(Reason::TimeUnparsable),
+    };
+    if !(1..=9999).contains(&time.year()) {
+        return Err(Reason::TimeOutOfRange);
+    }
+    Ok(time)
+}
+
+fn from_text(text: &str, zone: Option<FixedOffset>) -> Result<DateTime<Utc>, Reason> {
+    let time = match DateTime::parse_from_rfc3339(text) {
+        Ok(time) => time.to_utc(),
+        Err(_) => from_naive_text(text, zone)?,
+    };
+    let is_leap_second = time.nanosecond() >= 1_000_000_000;
+    // Leap seconds are inserted at the end of a UTC day only.
+    if is_leap_second && (time.hour(), time.minute()) != (23, 59) {
+        return Err(Reason::TimeUnparsable);
+    }
+    Ok(time)
+}
+
+fn from_naive_text(text: &str, zone: Option<FixedOffset>) -> Result<DateTime<Utc>, Reason> {
+    let naive = DateTime::parse_from_rfc3339(&format!("{text}Z"))
+        .map_err(|_| Reason::TimeUnparsable)?
+        .naive_utc();
+    let zone = zone.ok_or(Reason::TimeWithoutZone)?;
+    let local = zone.from_local_datetime(&naive).single();
+    Ok(local.ok_or(Reason::TimeOutOfRange)?.to_utc())
+}
+
+/// `nanosecond_digits`: how many decimal places turn the unit into nanoseconds.
+fn from_epoch(value: &Json, nanosecond_digits: i128) -> Result<DateTime<Utc>, Reason> {
+    let decimal = match value {
+        Json::Number(number) => number.decimal(),
+        Json::String(text) => Number::parse(text)
+            .map_err(|_| Reason::TimeUnparsable)?
+            .decimal(),
+        _ => return Err(Reason::TimeUnparsable),
+    };
+    let nanoseconds = whole_part(&decimal, nanosecond_digits).ok_or(Reason::TimeOutOfRange)?;
+    let seconds = i64::try_from(nanoseconds.div_euclid(NANOSECONDS_PER_SECOND));
+    let rest = u32::try_from(nanoseconds.rem_euclid(NANOSECONDS_PER_SECOND));
+    match (seconds, rest) {
+        (Ok(seconds), Ok(rest)) => DateTime::from_timestamp(seconds, rest),
+        _ => None,
+    }
+    .ok_or(Reason::TimeOutOfRange)
+}
+
+/// The decimal times ten to `power`, what is left behind the point cut off towards the past.
+fn whole_part(decimal: &Decimal, power: i128) -> Option<i128> {
+    let Decimal::Digits {
+        negative,
+        digits,
+        power_of_ten,
+    } = decimal
+    else {
+        return matches!(decimal, Decimal::Zero).then_some(0);
+    };
+    let shift = power_of_ten.checked_add(power)?;
+    let zeros = usize::try_from(shift).unwrap_or(0);
+    if zeros > 38 {
+        return None;
+    }
+    let cut_off = usize::try_from(shift.checked_neg()?).unwrap_or(0);
+    let whole_digits = digits.get(..digits.len().saturating_sub(cut_off))?;
+    let magnitude: i128 = format!("0{whole_digits}{}", "0".repeat(zeros))
+        .parse()
+        .ok()?;
+    let towards_past = i128::from(*negative && cut_off > 0);
+    Some(if *negative { -magnitude } else { magnitude } - towards_past)
+}

@@ -1,0 +1,128 @@
+//! Writing an object in one request.
+
+use std::collections::BTreeMap;
+
+use s3s::dto::{Metadata, PutObjectInput, PutObjectOutput, StorageClass};
+use s3s::{S3Request, S3Result, s3_error};
+
+use super::body::IncomingBody;
+use super::read::{shown_version_id, signed};
+use crate::embedded::checksums::{ClaimedDigests, StoredChecksum};
+use crate::embedded::conditions::{WriteCondition, strong_etag};
+use crate::embedded::store::Store;
+use crate::embedded::store::record::{Content, ObjectHeaders};
+
+pub async fn put_object(
+    store: &Store,
+    mut request: S3Request<PutObjectInput>,
+) -> S3Result<PutObjectOutput> {
+    refuse_unsupported(&request.input)?;
+    let bucket = store.bucket(&request.input.bucket)?;
+    let condition = WriteCondition::new(
+        request.input.if_match.take(),
+        request.input.if_none_match.take(),
+    )?;
+    let content_md5 = request.input.content_md5.as_deref();
+    let incoming = IncomingBody {
+        claimed: ClaimedDigests::from_headers(&request.headers, content_md5)?,
+        stream: request.input.body.take(),
+        length: request.input.content_length,
+        trailers: request.trailing_headers.take(),
+    };
+    let input = request.input;
+    let headers = ObjectHeaders {
+        cache_control: input.cache_control,
+        content_disposition: input.content_disposition,
+        content_encoding: without_aws_chunked(input.content_encoding),
+        content_language: input.content_language,
+        content_type: input.content_type,
+        expires: input.expires,
+        website_redirect_location: input.website_redirect_location,
+        storage_class: kept_storage_class(input.storage_class.as_ref()),
+    };
+    let metadata = kept_metadata(input.metadata)?;
+    let written = incoming.receive(&bucket.files, None).await?;
+    let content = Content {
+        body: written.body.id.clone(),
+        size: written.size,
+        etag: hex::encode(written.digests.md5),
+        part_sizes: Vec::new(),
+        upload_id: None,
+        headers,
+        metadata,
+        checksum: written.digests.checksum.clone(),
+    };
+    let record = bucket.put(&input.key, content, written.body, &condition)?;
+    let checksum = written.digests.checksum;
+    let fields = checksum.as_ref().map(StoredChecksum::to_dto);
+    let fields = fields.unwrap_or_default();
+    Ok(PutObjectOutput {
+        checksum_crc32: fields.checksum_crc32,
+        checksum_crc32c: fields.checksum_crc32c,
+        checksum_crc64nvme: fields.checksum_crc64nvme,
+        checksum_sha1: fields.checksum_sha1,
+        checksum_sha256: fields.checksum_sha256,
+        checksum_type: fields.checksum_type,
+        e_tag: Some(strong_etag(&hex::encode(written.digests.md5))),
+        size: Some(signed(written.size)?),
+        version_id: shown_version_id(&bucket, &record),
+        ..PutObjectOutput::default()
+    })
+}
+
+/// Refuses what would otherwise be dropped without a word.
+fn refuse_unsupported(input: &PutObjectInput) -> S3Result<()> {
+    if input.tagging.is_some() {
+        return Err(s3_error!(NotImplemented, "tags are not implemented"));
+    }
+    if input.object_lock_mode.is_some()
+        || input.object_lock_legal_hold_status.is_some()
+        || input.object_lock_retain_until_date.is_some()
+    {
+        return Err(s3_error!(NotImplemented, "Object Lock is not implemented"));
+    }
+    if input.sse_customer_key.is_some() || input.write_offset_bytes.is_some() {
+        return Err(s3_error!(
+            NotImplemented,
+            "customer keys and appending are not implemented"
+        ));
+    }
+    Ok(())
+}
+
+/// `aws-chunked` tells how a body travels and is not the object's encoding.
+pub fn without_aws_chunked(encoding: Option<String>) -> Option<String> {
+    let encoding = encoding?;
+    let mut kept = Vec::new();
+    for token in encoding.split(',') {
+        let token = token.trim();
+        if !token.is_empty() && !token.eq_ignore_ascii_case("aws-chunked") {
+            kept.push(token);
+        }
+    }
+    (!kept.is_empty()).then(|| kept.join(","))
+}
+
+/// S3 does not name the standard class.
+pub fn kept_storage_class(class: Option<&StorageClass>) -> Option<String> {
+    let class = class?.as_str();
+    (class != StorageClass::STANDARD).then(|| class.to_owned())
+}
+
+/// Bytes of user metadata that S3 takes.
+const METADATA_LIMIT: usize = 2048;
+
+pub fn kept_metadata(metadata: Option<Metadata>) -> S3Result<BTreeMap<String, String>> {
+    let metadata: BTreeMap<_, _> = metadata.unwrap_or_default().into_iter().collect();
+    let size: usize = metadata
+        .iter()
+        .map(|(name, value)| name.len() + value.len())
+        .sum();
+    if size > METADATA_LIMIT {
+        return Err(s3_error!(
+            MetadataTooLarge,
+            "your metadata headers exceed the maximum allowed metadata size"
+        ));
+    }
+    Ok(metadata)
+}

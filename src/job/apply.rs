@@ -1,0 +1,322 @@
+//! Carrying out a plan, step by step. A step that fails is reported, the steps that build on it are left
+//! out, and the others go on: the next run takes up what is missing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::audit::report::{DatasetReport, RequestReport, RunReport};
+use crate::compaction;
+use crate::curation;
+use crate::erasure::request::{Erased, OpenRequest, Request, State};
+use crate::erasure::{self, ErasureError};
+use crate::lake::error::S3Error;
+use crate::lake::facts::{Facts, Grace};
+use crate::lake::key::{Key, KeyError};
+use crate::lake::ledger::{Entry, put_json};
+use crate::lake::s3::PutIf;
+use crate::lake::site::Site;
+use crate::lake::tables::DataFile;
+use crate::plan::{Action, Certify, Compact, Curate, Erase, Plan, Purge, Retain, RetainCurated, Step};
+use crate::policy::{DatasetPolicy, Policies};
+use crate::retention;
+
+/// Why a night could not be finished or reported at all.
+#[derive(Debug, thiserror::Error)]
+pub enum NightError {
+    /// The report could not be written.
+    #[error("{0}")]
+    Store(#[from] S3Error),
+}
+
+type StepError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What the steps of this run left for later ones.
+#[derive(Default)]
+struct Tonight {
+    files: Vec<DataFile>,
+    entries: Vec<Entry>,
+    quarantine: Vec<String>,
+}
+
+struct Night<'a> {
+    site: &'a Site,
+    policies: &'a Policies,
+    key: &'a dyn Fn() -> Result<Key, KeyError>,
+    requests: Vec<OpenRequest>,
+    tonight: BTreeMap<String, Tonight>,
+    /// Requests with what was done for them so far, and whether all of it succeeded.
+    erased: BTreeMap<String, (Erased, bool)>,
+    suppressed: bool,
+    failed: BTreeSet<String>,
+    report: RunReport,
+}
+
+/// Carries out `plan` and writes the report into the lake.
+pub async fn apply(
+    site: &Site,
+    policies: &Policies,
+    key: &dyn Fn() -> Result<Key, KeyError>,
+    plan: &Plan,
+    requests: Vec<OpenRequest>,
+) -> Result<RunReport, NightError> {
+    let mut night = Night {
+        site,
+        policies,
+        key,
+        requests,
+        tonight: BTreeMap::new(),
+        erased: BTreeMap::new(),
+        suppressed: false,
+        failed: BTreeSet::new(),
+        report: RunReport::new(&site.run, site.now, &plan.digest, policies),
+    };
+    night.report.findings.clone_from(&plan.findings);
+    let is_certify = |step: &&Step| matches!(step.action, Action::Certify(_));
+    let is_erase = |step: &Step| matches!(step.action, Action::Erase(_));
+    let last_erase = plan.steps.iter().rposition(is_erase);
+    for (index, step) in plan.steps.iter().enumerate().filter(|(_, step)| !is_certify(&step)) {
+        night.step(step).await;
+        if Some(index) == last_erase {
+            night.conclude_erasures().await;
+        }
+    }
+    let certify: Vec<&Step> = plan.steps.iter().filter(is_certify).collect();
+    night.certify(&certify).await;
+    night.report.requests = night.requests.iter().map(RequestReport::of).collect();
+    if !plan.is_empty() {
+        let place = site.places.system(&format!("reports/{}.json", site.run));
+        put_json(&site.s3, &place.bucket, &place.prefix, &night.report, PutIf::Absent).await?;
+    }
+    Ok(night.report)
+}
+
+impl Night<'_> {
+    async fn step(&mut self, step: &Step) {
+        if let Some(missing) = after(&step.action).iter().find(|id| self.failed.contains(*id)) {
+            self.report.failures.push(format!("{}: left out, because {missing} failed", step.id));
+            self.failed.insert(step.id.clone());
+            return;
+        }
+        tracing::info!(step = %step.id, "{}", step.why);
+        let outcome = match &step.action {
+            Action::Compact(action) => self.compact(action).await,
+            Action::Erase(action) => self.erase(action).await,
+            Action::Retain(action) => self.retain(action).await,
+            Action::RetainCurated(action) => self.retain_curated(action).await,
+            Action::Curate(action) => self.curate(action).await,
+            Action::Purge(action) => self.purge(action).await,
+            Action::Certify(_) => Ok(()),
+        };
+        match outcome {
+            Ok(()) => self.report.actions += 1,
+            Err(error) => self.fail(&step.id, error.as_ref()),
+        }
+    }
+
+    fn fail(&mut self, step: &str, error: &(dyn std::error::Error + Send + Sync + 'static)) {
+        tracing::error!(step, %error, "step failed");
+        self.report.failures.push(format!("{step}: {error}"));
+        self.failed.insert(step.to_owned());
+    }
+
+    fn dataset(&mut self, name: &str) -> Result<(&DatasetPolicy, &mut DatasetReport), StepError> {
+        let policy = self.policies.dataset(name).ok_or_else(|| format!("no policy for dataset {name}"))?;
+        let report = self.report.datasets.entry(name.to_owned()).or_default();
+        report.actions += 1;
+        Ok((policy, report))
+    }
+
+    async fn compact(&mut self, action: &Compact) -> Result<(), StepError> {
+        let site = self.site;
+        let (policy, _) = self.dataset(&action.dataset)?;
+        let done = compaction::apply(site, policy, action).await?;
+        let report = self.report.datasets.entry(action.dataset.clone()).or_default();
+        report.counts.add(done.counts);
+        report.objects += done.entries.len() as u64;
+        report.raw_bytes += done.entries.iter().map(|entry| entry.size).sum::<u64>();
+        report.files += done.files.len() as u64;
+        report.table_bytes += done.files.iter().map(|file| file.size).sum::<u64>();
+        self.report.findings.extend(done.findings);
+        let tonight = self.tonight.entry(action.dataset.clone()).or_default();
+        tonight.files.extend(done.files);
+        tonight.entries.extend(done.entries);
+        tonight.quarantine.extend(done.quarantine);
+        Ok(())
+    }
+
+    async fn erase(&mut self, action: &Erase) -> Result<(), StepError> {
+        // Until every dataset has been gone through without a failure, nothing is `erased`.
+        for id in &action.requests {
+            self.erased.entry(id.clone()).or_insert((Erased::default(), true)).1 = false;
+        }
+        if !self.suppressed {
+            erasure::suppress(self.site, &(self.key)()?, &self.requests).await?;
+            self.suppressed = true;
+        }
+        let site = self.site;
+        let nothing = Tonight::default();
+        let tonight = self.tonight.get(&action.dataset).unwrap_or(&nothing);
+        let policy = self.policies.dataset(&action.dataset);
+        let policy = policy.ok_or_else(|| format!("no policy for dataset {}", action.dataset))?;
+        let done =
+            erasure::apply(site, policy, action, &self.requests, &tonight.files, &tonight.quarantine)
+                .await?;
+        let (_, report) = self.dataset(&action.dataset)?;
+        report.erased_rows += done.erased.values().map(|erased| erased.rows).sum::<u64>();
+        report.erased_raw_records += done.erased.values().map(|erased| erased.raw_records).sum::<u64>();
+        report.erased_quarantined += done.erased.values().map(|erased| erased.quarantined).sum::<u64>();
+        for (id, erased) in done.erased {
+            let (sum, complete) = self.erased.entry(id).or_insert((Erased::default(), true));
+            sum.add(erased);
+            *complete = done.moved.is_empty();
+        }
+        self.report.findings.extend(done.moved.iter().map(|key| {
+            format!("{key}: replaced while subjects were taken out of it; the next run goes on")
+        }));
+        Ok(())
+    }
+
+    /// Requests that were carried out in all datasets are `erased`.
+    async fn conclude_erasures(&mut self) {
+        let erase_failed = self.failed.iter().any(|id| id.starts_with("erase-"));
+        for open in &mut self.requests {
+            let Some((erased, complete)) = self.erased.get(&open.request.id) else {
+                continue;
+            };
+            if erase_failed || !complete {
+                continue;
+            }
+            let mut done = open.request.done;
+            done.add(*erased);
+            let request = Request {
+                state: State::Erased,
+                erased_at: Some(self.site.now),
+                done,
+                ..open.request.clone()
+            };
+            match request.update(&self.site.s3, &self.site.places, &open.etag).await {
+                Ok(etag) => {
+                    open.request = request;
+                    open.etag = etag;
+                }
+                Err(error) => self.report.failures.push(error.to_string()),
+            }
+        }
+    }
+
+    async fn retain(&mut self, action: &Retain) -> Result<(), StepError> {
+        let site = self.site;
+        let nothing = Tonight::default();
+        let tonight = self.tonight.get(&action.dataset).unwrap_or(&nothing);
+        let policy = self.policies.dataset(&action.dataset);
+        let policy = policy.ok_or_else(|| format!("no policy for dataset {}", action.dataset))?;
+        let done = retention::apply(site, policy, action, &tonight.entries).await?;
+        let (_, report) = self.dataset(&action.dataset)?;
+        report.retired_rows += done.rows;
+        report.raw_deleted += done.raw_deleted;
+        report.raw_trimmed += done.raw_trimmed;
+        self.report.purged += done.purged;
+        if done.raw_waiting > 0 {
+            self.report.findings.push(format!(
+                "{} raw objects of {} hold expired or erased events; the next plan names them",
+                done.raw_waiting, action.dataset
+            ));
+        }
+        Ok(())
+    }
+
+    async fn retain_curated(&mut self, action: &RetainCurated) -> Result<(), StepError> {
+        let rows = retention::apply_curated(self.site, action).await?;
+        self.report.curated.entry(action.table.clone()).or_default().retired_rows += rows;
+        Ok(())
+    }
+
+    async fn curate(&mut self, action: &Curate) -> Result<(), StepError> {
+        let policy = self.policies.curated.iter().find(|policy| policy.table == action.table);
+        let policy = policy.ok_or_else(|| format!("no policy for curated table {}", action.table))?;
+        let facts = Facts::tables(self.site.s3.read(), self.policies).await?;
+        let done = curation::apply(self.site, policy, action, &facts).await?;
+        let report = self.report.curated.entry(action.table.clone()).or_default();
+        report.days += done.days;
+        report.rows += done.rows;
+        Ok(())
+    }
+
+    async fn purge(&mut self, action: &Purge) -> Result<(), StepError> {
+        if !self.site.may_destroy {
+            return Ok(());
+        }
+        let places = &self.site.places;
+        let folder = match self.policies.dataset(&action.owner) {
+            Some(policy) => places.events(&policy.name),
+            None => places.curated(&action.owner),
+        };
+        let grace = Grace::of(&self.policies.lake);
+        self.report.purged += retention::purge(self.site, action, &folder, grace).await?;
+        Ok(())
+    }
+
+    /// One scan for all requests that are due.
+    async fn certify(&mut self, steps: &[&Step]) {
+        let mut due = BTreeSet::new();
+        for step in steps {
+            let Action::Certify(Certify { request, after }) = &step.action else {
+                continue;
+            };
+            let erased = self.requests.iter().any(|open| {
+                open.request.id == *request && open.request.state == State::Erased
+            });
+            if !erased || after.iter().any(|id| self.failed.contains(id)) {
+                self.report.failures.push(format!("{}: left out, because an earlier step failed", step.id));
+                continue;
+            }
+            due.insert(request.clone());
+        }
+        if due.is_empty() {
+            return;
+        }
+        let requests: Vec<&OpenRequest> =
+            self.requests.iter().filter(|open| due.contains(&open.request.id)).collect();
+        let outcomes = erasure::certify(self.site, self.policies, &requests).await;
+        self.conclude_certificates(outcomes, due.len());
+    }
+
+    fn conclude_certificates(
+        &mut self,
+        outcomes: Result<Vec<erasure::Outcome>, ErasureError>,
+        steps: usize,
+    ) {
+        let outcomes = match outcomes {
+            Ok(outcomes) => outcomes,
+            Err(error) => return self.fail("certify", &error),
+        };
+        self.report.actions += steps as u64;
+        for outcome in outcomes {
+            let clean = outcome.scan.is_clean();
+            if !clean {
+                self.report.findings.push(format!(
+                    "erasure request {}: the scan found {} traces and {} unreadable uploads; it is erased again \
+                     by the next run",
+                    outcome.request,
+                    outcome.scan.traces.len(),
+                    outcome.scan.unfinished_uploads
+                ));
+            }
+            for open in self.requests.iter_mut().filter(|open| open.request.id == outcome.request) {
+                open.request.state = if clean { State::Certified } else { State::Received };
+            }
+            self.report.scans.insert(outcome.request, outcome.scan);
+        }
+    }
+}
+
+/// The steps that an action builds on.
+fn after(action: &Action) -> &[String] {
+    match action {
+        Action::Compact(_) | Action::RetainCurated(_) => &[],
+        Action::Erase(action) => &action.after,
+        Action::Retain(action) => &action.after,
+        Action::Curate(action) => &action.after,
+        Action::Purge(action) => &action.after,
+        Action::Certify(action) => &action.after,
+    }
+}

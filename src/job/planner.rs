@@ -1,0 +1,209 @@
+//! From the state of the lake to a plan. Reads, and changes nothing (invariant 6).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+
+use crate::compaction;
+use crate::curation::{self, CurationError, Lineage};
+use crate::erasure::{self, Suspects, request};
+use crate::lake::facts::{Facts, FactsError, Grace, Places};
+use crate::lake::key::{Key, KeyError};
+use crate::lake::s3::{ObjectVersion, ReadS3};
+use crate::plan::{Action, Plan, Step};
+use crate::policy::Policies;
+use crate::retention;
+use request::{OpenRequest, RequestError};
+
+/// Why no plan could be made.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// The state of the lake.
+    #[error("{0}")]
+    Facts(#[from] FactsError),
+    /// The requests.
+    #[error("{0}")]
+    Requests(#[from] RequestError),
+    /// The curated tables.
+    #[error("{0}")]
+    Curation(#[from] CurationError),
+}
+
+/// A plan with what it was made from.
+#[derive(Debug)]
+pub struct Planned {
+    /// The plan.
+    pub plan: Plan,
+    /// The state of the lake.
+    pub facts: Facts,
+    /// Requests that are not certified yet, with their identifiers.
+    pub requests: Vec<OpenRequest>,
+}
+
+/// Reads the lake and plans the night.
+pub async fn plan(
+    s3: &ReadS3,
+    policies: &Policies,
+    key: impl FnOnce() -> Result<Key, KeyError>,
+    now: DateTime<Utc>,
+) -> Result<Planned, PlanError> {
+    let places = Places::new(&policies.lake.location);
+    let requests = request::open(s3, &places, key).await?;
+    let facts = Facts::gather(s3, policies).await?;
+    let suspects = erasure::suspects(s3, policies, &facts.datasets, &requests).await?;
+    let lineage = curation::lineage(policies, &facts).await?;
+    let plan = Night {
+        policies,
+        facts: &facts,
+        requests: &requests,
+        now,
+        steps: Vec::new(),
+        removers: BTreeMap::new(),
+        changers: BTreeMap::new(),
+    }
+    .plan(&suspects, &lineage);
+    Ok(Planned {
+        plan,
+        facts,
+        requests,
+    })
+}
+
+/// Puts the duties' steps in order. Pure: everything was read before.
+struct Night<'a> {
+    policies: &'a Policies,
+    facts: &'a Facts,
+    requests: &'a [OpenRequest],
+    now: DateTime<Utc>,
+    steps: Vec<Step>,
+    /// Steps that remove files of a table.
+    removers: BTreeMap<String, Vec<String>>,
+    /// Steps that change rows of a table.
+    changers: BTreeMap<String, Vec<String>>,
+}
+
+impl Night<'_> {
+    fn plan(mut self, suspects: &Suspects, lineage: &Lineage) -> Plan {
+        let compactions = self.compact();
+        self.erase_and_retain(suspects, &compactions);
+        let (curate, mut findings) = curation::plan(self.policies, lineage, &self.changers);
+        for policy in &self.policies.curated {
+            if let Some(table) = self.facts.curated.get(&policy.table) {
+                let step = retention::plan_curated(policy, table, self.now);
+                self.push(&policy.table, step);
+            }
+        }
+        for step in curate {
+            if let Action::Curate(action) = &step.action {
+                let table = action.table.clone();
+                self.push(&table, Some(step));
+            }
+        }
+        let mut due = self.purge();
+        let earlier: Vec<String> = self
+            .steps
+            .iter()
+            .filter(|step| !matches!(step.action, Action::Compact(_) | Action::Curate(_)))
+            .map(|step| step.id.clone())
+            .collect();
+        let (certify, certify_due) =
+            erasure::plan_certificates(self.requests, &earlier, self.grace(), self.now);
+        self.steps.extend(certify);
+        due.extend(certify_due);
+        for policy in &self.policies.datasets {
+            if let Some(facts) = self.facts.datasets.get(&policy.name) {
+                due.extend(retention::due(policy, facts));
+            }
+        }
+        due.sort();
+        findings.sort();
+        let tables = self.facts.table_versions();
+        let mut plan = Plan::new(self.now, &self.policies.digest, tables, self.steps);
+        plan.due = due;
+        plan.findings = findings;
+        plan
+    }
+
+    fn grace(&self) -> Grace {
+        Grace::of(&self.policies.lake)
+    }
+
+    /// Compaction only adds files.
+    fn compact(&mut self) -> BTreeMap<String, Vec<String>> {
+        let mut compactions: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for policy in &self.policies.datasets {
+            let Some(facts) = self.facts.datasets.get(&policy.name) else {
+                continue;
+            };
+            let steps = compaction::plan(policy, facts, self.now);
+            let ids: Vec<String> = steps.iter().map(|step| step.id.clone()).collect();
+            if !ids.is_empty() {
+                self.changers.insert(policy.name.clone(), ids.clone());
+            }
+            compactions.insert(policy.name.clone(), ids);
+            self.steps.extend(steps);
+        }
+        compactions
+    }
+
+    fn erase_and_retain(
+        &mut self,
+        suspects: &Suspects,
+        compactions: &BTreeMap<String, Vec<String>>,
+    ) {
+        let mut retain = Vec::new();
+        for policy in &self.policies.datasets {
+            let Some(facts) = self.facts.datasets.get(&policy.name) else {
+                continue;
+            };
+            let tonight = compactions.get(&policy.name).map_or(&[][..], Vec::as_slice);
+            let kept = retention::plan(policy, facts, tonight, self.now);
+            let mut erased = erasure::plan(policy, facts, suspects, self.requests, tonight);
+            if let (Some(erased), Some(kept)) = (&mut erased, &kept) {
+                leave_to_retention(erased, kept);
+            }
+            self.push(&policy.name, erased);
+            retain.push((&policy.name, kept));
+        }
+        for (name, step) in retain {
+            self.push(name, step);
+        }
+    }
+
+    fn push(&mut self, table: &str, step: Option<Step>) {
+        if let Some(step) = step {
+            self.removers.entry(table.to_owned()).or_default().push(step.id.clone());
+            self.changers.entry(table.to_owned()).or_default().push(step.id.clone());
+            self.steps.push(step);
+        }
+    }
+
+    fn purge(&mut self) -> Vec<crate::plan::Due> {
+        let grace = self.grace();
+        let mut due = Vec::new();
+        let tables = self.facts.table_versions();
+        for owner in tables.keys() {
+            let Some(table) = self.facts.table(owner) else {
+                continue;
+            };
+            let orphans = match self.facts.datasets.get(owner) {
+                Some(dataset) => retention::quarantine_orphans(dataset, grace, self.now),
+                None => Vec::new(),
+            };
+            let removers = self.removers.get(owner).cloned().unwrap_or_default();
+            let (step, later) =
+                retention::plan_purge(owner, table, orphans, &removers, grace, self.now);
+            self.steps.extend(step);
+            due.extend(later);
+        }
+        due
+    }
+}
+
+/// What retention deletes whole tonight need not be rewritten first.
+fn leave_to_retention(erase: &mut Step, retain: &Step) {
+    if let (Action::Erase(erase), Action::Retain(retain)) = (&mut erase.action, &retain.action) {
+        let leaving: BTreeSet<&ObjectVersion> = retain.raw.iter().collect();
+        erase.raw.retain(|version| !leaving.contains(version));
+    }
+}

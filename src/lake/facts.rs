@@ -1,0 +1,268 @@
+//! What a plan is made from: the state of the lake, read once, without changing anything.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use object_store::ObjectStore;
+
+use super::error::S3Error;
+use super::ledger::{COMPACTION, Ledger};
+use super::s3::{ObjectVersion, ReadS3};
+use super::tables::{DataFile, Table, TableError, Tombstone};
+use crate::policy::{DatasetPolicy, LakePolicy, Policies, S3Location, Span};
+
+/// Why the lake could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum FactsError {
+    /// An object or a listing.
+    #[error("{0}")]
+    Store(#[from] S3Error),
+    /// A table.
+    #[error("{0}")]
+    Table(#[from] TableError),
+}
+
+/// Where things lie in the lake's bucket.
+#[derive(Debug, Clone)]
+pub struct Places {
+    lake: S3Location,
+}
+
+impl Places {
+    /// The places of a lake.
+    pub fn new(lake: &S3Location) -> Self {
+        Self { lake: lake.clone() }
+    }
+
+    /// The whole lake.
+    pub fn lake(&self) -> &S3Location {
+        &self.lake
+    }
+
+    /// A dataset's event table.
+    pub fn events(&self, dataset: &str) -> S3Location {
+        self.lake.join(&format!("events/{dataset}/"))
+    }
+
+    /// A curated table.
+    pub fn curated(&self, table: &str) -> S3Location {
+        self.lake.join(&format!("curated/{table}/"))
+    }
+
+    /// A dataset's quarantine.
+    pub fn quarantine(&self, dataset: &str) -> S3Location {
+        self.lake.join(&format!("quarantine/{dataset}/"))
+    }
+
+    /// A dataset's ledger.
+    pub fn ledger(&self, dataset: &str) -> S3Location {
+        self.lake.join(&format!("system/ledger/{dataset}/"))
+    }
+
+    /// Something that the program keeps for itself.
+    pub fn system(&self, below: &str) -> S3Location {
+        self.lake.join(&format!("system/{below}"))
+    }
+}
+
+/// The state of the lake.
+#[derive(Debug, Default)]
+pub struct Facts {
+    /// By dataset.
+    pub datasets: BTreeMap<String, DatasetFacts>,
+    /// By curated table.
+    pub curated: BTreeMap<String, TableFacts>,
+}
+
+/// A table and what lies in its folder.
+#[derive(Debug, Clone, Default)]
+pub struct TableFacts {
+    /// The loaded table, if there is one.
+    pub table: Option<Table>,
+    /// Its live files.
+    pub files: Vec<DataFile>,
+    /// Files that commits removed.
+    pub tombstones: Vec<Tombstone>,
+    /// All object versions in its folder, its log aside; keys are relative to the folder.
+    pub stored: Vec<ObjectVersion>,
+    /// Its folder.
+    pub folder: Option<S3Location>,
+}
+
+/// The state of a dataset.
+#[derive(Debug, Default)]
+pub struct DatasetFacts {
+    /// All raw object versions.
+    pub raw: Vec<ObjectVersion>,
+    /// The ledger.
+    pub ledger: Ledger,
+    /// The event table.
+    pub events: TableFacts,
+    /// All quarantine object versions.
+    pub quarantine: Vec<ObjectVersion>,
+}
+
+impl TableFacts {
+    /// Reads a table and its folder.
+    pub async fn gather(
+        s3: &ReadS3,
+        store: Arc<dyn ObjectStore>,
+        folder: &S3Location,
+    ) -> Result<Self, FactsError> {
+        let table = Table::open(store, folder).await?;
+        let (files, tombstones) = match &table {
+            Some(table) => (table.files()?, table.tombstones().await?),
+            None => (Vec::new(), Vec::new()),
+        };
+        let log = format!("{}_delta_log/", folder.prefix);
+        let mut stored = s3.versions(&folder.bucket, &folder.prefix).await?;
+        stored.retain(|version| !version.key.starts_with(&log));
+        Ok(Self {
+            table,
+            files,
+            tombstones,
+            stored,
+            folder: Some(folder.clone()),
+        })
+    }
+
+    /// The version, if there is a table.
+    pub fn version(&self) -> Option<u64> {
+        self.table.as_ref().map(Table::version)
+    }
+
+    /// What may be removed for good now, and what later: files that commits removed longer ago than
+    /// `readers_grace`, and files that no commit names, older than `uncommitted_grace`.
+    pub fn purgeable(
+        &self,
+        now: DateTime<Utc>,
+        grace: Grace,
+    ) -> (Vec<ObjectVersion>, Vec<DateTime<Utc>>) {
+        let prefix = self.folder.as_ref().map_or("", |folder| folder.prefix.as_str());
+        let live: BTreeSet<&str> = self.files.iter().map(|file| file.path.as_str()).collect();
+        let removed: BTreeMap<&str, DateTime<Utc>> = self
+            .tombstones
+            .iter()
+            .map(|tombstone| (tombstone.path.as_str(), tombstone.removed_at))
+            .collect();
+        let (mut due, mut later) = (Vec::new(), Vec::new());
+        for version in &self.stored {
+            let path = version.key.strip_prefix(prefix).unwrap_or(&version.key);
+            if live.contains(path) {
+                continue;
+            }
+            let free_at = match removed.get(path) {
+                Some(removed_at) => grace.readers.after(*removed_at),
+                None if grace.uncommitted.is_zero() => now,
+                None => grace.uncommitted.after(version.last_modified),
+            };
+            if free_at <= now {
+                due.push(version.clone());
+            } else {
+                later.push(free_at);
+            }
+        }
+        (due, later)
+    }
+}
+
+impl Grace {
+    /// The graces that the lake's policy sets.
+    pub fn of(policy: &LakePolicy) -> Self {
+        Self {
+            readers: policy.readers_grace,
+            uncommitted: policy.uncommitted_grace,
+        }
+    }
+}
+
+/// How long things stay after a table stopped using them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Grace {
+    /// Files that a commit removed.
+    pub readers: Span,
+    /// Files that no commit names.
+    pub uncommitted: Span,
+}
+
+impl Facts {
+    /// Reads everything that the policies speak of.
+    pub async fn gather(s3: &ReadS3, policies: &Policies) -> Result<Self, FactsError> {
+        let places = Places::new(&policies.lake.location);
+        let mut facts = Self::tables(s3, policies).await?;
+        for policy in &policies.datasets {
+            if let Some(dataset) = facts.datasets.get_mut(&policy.name) {
+                dataset.gather(s3, &places, policy).await?;
+            }
+        }
+        Ok(facts)
+    }
+
+    /// Reads the tables alone.
+    pub async fn tables(s3: &ReadS3, policies: &Policies) -> Result<Self, FactsError> {
+        let places = Places::new(&policies.lake.location);
+        let store = s3.store(&policies.lake.location.bucket)?;
+        let mut facts = Self::default();
+        for policy in &policies.datasets {
+            let folder = places.events(&policy.name);
+            let dataset = DatasetFacts {
+                events: TableFacts::gather(s3, Arc::clone(&store), &folder).await?,
+                ..DatasetFacts::default()
+            };
+            facts.datasets.insert(policy.name.clone(), dataset);
+        }
+        for policy in &policies.curated {
+            let folder = places.curated(&policy.table);
+            let table = TableFacts::gather(s3, Arc::clone(&store), &folder).await?;
+            facts.curated.insert(policy.table.clone(), table);
+        }
+        Ok(facts)
+    }
+
+    /// The table named `name`, of events or curated.
+    pub fn table(&self, name: &str) -> Option<&TableFacts> {
+        let events = self.datasets.get(name).map(|dataset| &dataset.events);
+        events.or_else(|| self.curated.get(name))
+    }
+
+    /// The version of the table named `name`.
+    pub fn table_version(&self, name: &str) -> Option<u64> {
+        self.table(name).and_then(TableFacts::version)
+    }
+
+    /// All tables with their versions.
+    pub fn table_versions(&self) -> BTreeMap<String, Option<u64>> {
+        let names = self.datasets.keys().chain(self.curated.keys());
+        names.map(|name| (name.clone(), self.table_version(name))).collect()
+    }
+
+    /// Every object version that was listed.
+    pub fn versions(&self) -> impl Iterator<Item = &ObjectVersion> {
+        let datasets = self.datasets.values().flat_map(|dataset| {
+            dataset.raw.iter().chain(&dataset.quarantine).chain(&dataset.events.stored)
+        });
+        datasets.chain(self.curated.values().flat_map(|curated| &curated.stored))
+    }
+}
+
+impl DatasetFacts {
+    /// Adds to the table what else belongs to the dataset.
+    async fn gather(
+        &mut self,
+        s3: &ReadS3,
+        places: &Places,
+        policy: &DatasetPolicy,
+    ) -> Result<(), FactsError> {
+        let location = &policy.raw.location;
+        self.raw = s3.versions(&location.bucket, &location.prefix).await?;
+        let committed = match &self.events.table {
+            Some(table) => table.transaction(COMPACTION).await?,
+            None => None,
+        };
+        self.ledger = Ledger::load(s3, &places.ledger(&policy.name), committed).await?;
+        let quarantine = places.quarantine(&policy.name);
+        self.quarantine = s3.versions(&quarantine.bucket, &quarantine.prefix).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,225 @@
+//! One run at a time: a lease object in the lake, taken and renewed by compare-and-swap.
+//!
+//! A run that died leaves its lease behind; it is taken over when it has expired, or at once when its
+//! holder was a process of this very machine that is no more (same boot, same process namespace).
+//! Tables do not rely on it: every commit is a compare-and-swap of its own (invariant 3). The lease also
+//! remembers the last run's `now`, so that a clock that went back is noticed (invariant 13).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
+
+use super::clock::time_of_day;
+use super::error::{S3Error, S3ErrorKind};
+use super::s3::{PutIf, WriteS3};
+use crate::policy::S3Location;
+
+const KEPT_FOR: TimeDelta = TimeDelta::minutes(5);
+const RENEWED_EVERY: Duration = Duration::from_secs(60);
+
+/// Why a run may not start.
+#[derive(Debug, thiserror::Error)]
+pub enum LeaseError {
+    /// Another run is at work.
+    #[error("another run holds the lease until {until}: run {run}; wait for it, or for that time")]
+    Held {
+        /// The other run.
+        run: String,
+        /// When its lease ends unless it renews it.
+        until: DateTime<Utc>,
+    },
+    /// The clock went back.
+    #[error(
+        "the clock went back: the last run's time was {last}, this one's is {now}; correct the clock"
+    )]
+    ClockWentBack {
+        /// The last run's time.
+        last: DateTime<Utc>,
+        /// This run's.
+        now: DateTime<Utc>,
+    },
+    /// The lease object could not be read or written.
+    #[error("{0}")]
+    Store(#[from] S3Error),
+    /// The lease object is not one of ours.
+    #[error("could not read the lease at {place}: {reason}")]
+    Malformed {
+        /// Where it lies.
+        place: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct LeaseRecord {
+    version: u32,
+    run: String,
+    holder: Holder,
+    /// Absent when released.
+    until: Option<DateTime<Utc>>,
+    last_now: DateTime<Utc>,
+}
+
+/// Which process of which machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Holder {
+    boot: String,
+    namespace: String,
+    process: u32,
+}
+
+impl Holder {
+    fn this_process() -> Self {
+        let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+        Self {
+            boot: read("/proc/sys/kernel/random/boot_id").trim().to_owned(),
+            namespace: std::fs::read_link("/proc/self/ns/pid")
+                .map(|link| link.display().to_string())
+                .unwrap_or_default(),
+            process: std::process::id(),
+        }
+    }
+
+    /// Only a process that we could see and do not see is known to be dead.
+    fn is_known_dead(&self) -> bool {
+        let here = Self::this_process();
+        let comparable = !here.boot.is_empty()
+            && !here.namespace.is_empty()
+            && (&here.boot, &here.namespace) == (&self.boot, &self.namespace);
+        comparable
+            && (self.process == here.process
+                || !std::path::Path::new(&format!("/proc/{}", self.process)).exists())
+    }
+}
+
+/// A held lease. Renewed in the background; [`Lease::release`] ends it.
+#[derive(Debug)]
+pub struct Lease {
+    place: Place,
+    record: LeaseRecord,
+    etag: Arc<Mutex<String>>,
+    renewal: tokio::task::JoinHandle<()>,
+}
+
+#[derive(Debug, Clone)]
+struct Place {
+    s3: WriteS3,
+    bucket: String,
+    key: String,
+}
+
+impl Place {
+    /// Writes the lease and returns its new entity tag.
+    async fn write(&self, record: &LeaseRecord, condition: PutIf<'_>) -> Result<String, S3Error> {
+        let body = serde_json::to_vec_pretty(record).map_err(|error| {
+            S3Error::new("write the lease", error.to_string(), S3ErrorKind::Other)
+        })?;
+        self.s3.put(&self.bucket, &self.key, body, condition).await
+    }
+}
+
+impl Lease {
+    /// Takes the lease of `lake` for `run`, or says who has it.
+    pub async fn take(
+        s3: &WriteS3,
+        lake: &S3Location,
+        run: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Self, LeaseError> {
+        let place = Place {
+            s3: s3.clone(),
+            bucket: lake.bucket.clone(),
+            key: lake.join("system/lease.json").prefix,
+        };
+        let there = s3.read().find(&place.bucket, &place.key).await?;
+        let last = match &there {
+            None => None,
+            Some(object) => Some(serde_json::from_slice::<LeaseRecord>(&object.bytes).map_err(
+                |error| LeaseError::Malformed {
+                    place: format!("s3://{}/{}", place.bucket, place.key),
+                    reason: error.to_string(),
+                },
+            )?),
+        };
+        if let Some(last) = &last {
+            refuse_if_held(last, now)?;
+        }
+        let record = LeaseRecord {
+            version: 1,
+            run: run.to_owned(),
+            holder: Holder::this_process(),
+            until: Some(time_of_day() + KEPT_FOR),
+            last_now: last.as_ref().map_or(now, |last| last.last_now.max(now)),
+        };
+        let condition = match &there {
+            None => PutIf::Absent,
+            Some(object) => PutIf::Matches(&object.etag),
+        };
+        let etag = match place.write(&record, condition).await {
+            Ok(etag) => Arc::new(Mutex::new(etag)),
+            Err(error) if error.kind == S3ErrorKind::Precondition => {
+                return Err(LeaseError::Held {
+                    run: "that was just started".into(),
+                    until: time_of_day() + KEPT_FOR,
+                });
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let renewal = tokio::spawn(renew(place.clone(), record.clone(), Arc::clone(&etag)));
+        Ok(Self {
+            place,
+            record,
+            etag,
+            renewal,
+        })
+    }
+
+    /// Gives the lease back.
+    pub async fn release(mut self) -> Result<(), S3Error> {
+        self.renewal.abort();
+        self.record.until = None;
+        let etag = self.etag.lock().await.clone();
+        self.place.write(&self.record, PutIf::Matches(&etag)).await?;
+        Ok(())
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.renewal.abort();
+    }
+}
+
+fn refuse_if_held(last: &LeaseRecord, now: DateTime<Utc>) -> Result<(), LeaseError> {
+    if now < last.last_now {
+        return Err(LeaseError::ClockWentBack {
+            last: last.last_now,
+            now,
+        });
+    }
+    match last.until {
+        Some(until) if until > time_of_day() && !last.holder.is_known_dead() => {
+            Err(LeaseError::Held {
+                run: last.run.clone(),
+                until,
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+async fn renew(place: Place, mut record: LeaseRecord, etag: Arc<Mutex<String>>) {
+    loop {
+        tokio::time::sleep(RENEWED_EVERY).await;
+        record.until = Some(time_of_day() + KEPT_FOR);
+        let mut etag = etag.lock().await;
+        match place.write(&record, PutIf::Matches(&etag)).await {
+            Ok(renewed) => *etag = renewed,
+            Err(error) => tracing::warn!(%error, "the lease could not be renewed"),
+        }
+    }
+}

@@ -1,0 +1,383 @@
+//! The ledger: which raw object versions went into which commit of an event table (invariant 3).
+//!
+//! A segment is an immutable object, written before the table commit whose `txn` names its number. Each
+//! segment names its predecessor, so the valid ones are the chain that starts at the table's `txn`; a
+//! segment that no chain reaches belongs to a run that died before its commit, and is void. Entries
+//! outlive the raw objects. A raw object that we rewrite ourselves gets a rewrite record before the
+//! write, so that what lies there afterwards counts as compacted already.
+//!
+//! An object version is known by key and entity tag: the same bytes under the same key are the same
+//! object, whether the bucket keeps versions or not.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use futures::{StreamExt, TryStreamExt};
+use serde::{Deserialize, Serialize};
+
+use super::error::{S3Error, S3ErrorKind};
+use super::s3::{PutIf, Pick, ReadS3, WriteS3};
+use crate::policy::S3Location;
+
+/// The application id of compaction commits.
+pub const COMPACTION: &str = "lakewarden/compaction";
+
+const READ_AT_ONCE: usize = 32;
+
+/// What became of one raw object's records. The parts add up (invariant 1).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Records found.
+    pub read: u64,
+    /// Rows written to the event table.
+    pub written: u64,
+    /// Records kept in quarantine.
+    pub quarantined: u64,
+    /// Events of erased subjects from before their request.
+    pub suppressed: u64,
+    /// Events already older than the policy keeps.
+    pub expired: u64,
+    /// Events that were there already.
+    pub deduplicated: u64,
+}
+
+impl Counts {
+    /// Adds another object's counts.
+    pub fn add(&mut self, other: Self) {
+        self.read += other.read;
+        self.written += other.written;
+        self.quarantined += other.quarantined;
+        self.suppressed += other.suppressed;
+        self.expired += other.expired;
+        self.deduplicated += other.deduplicated;
+    }
+
+    /// Invariant 1.
+    pub fn are_conserved(&self) -> bool {
+        self.read
+            == self.written + self.quarantined + self.suppressed + self.expired + self.deduplicated
+    }
+}
+
+/// One compacted raw object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Its key.
+    pub key: String,
+    /// Its entity tag when it was read.
+    pub etag: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// What became of its records.
+    pub counts: Counts,
+    /// The oldest date (UTC) of an event in it.
+    pub first_date: Option<NaiveDate>,
+    /// The newest.
+    pub last_date: Option<NaiveDate>,
+    /// Whether part of it could not be read at all: such an object is never deleted.
+    pub damaged: bool,
+}
+
+/// The raw objects of one commit.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Segment {
+    /// Format of this file.
+    pub version: u32,
+    /// Its number, which the commit's `txn` carries.
+    pub number: u64,
+    /// The segment of the commit before.
+    pub previous: Option<u64>,
+    /// The run that wrote it.
+    pub run: String,
+    /// That run's `now`.
+    pub at: DateTime<Utc>,
+    /// The objects.
+    pub objects: Vec<Entry>,
+    /// The quarantine object that belongs to the commit, if a record was broken.
+    pub quarantine: Option<String>,
+}
+
+/// A raw object that we are about to write in place of another.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Rewrite {
+    /// Format of this file.
+    pub version: u32,
+    /// The key of both.
+    pub key: String,
+    /// The entity tag of the predecessor.
+    pub from: String,
+    /// The entity tag that the new content will have (its MD5).
+    pub to: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// The oldest date of an event left in it.
+    pub first_date: Option<NaiveDate>,
+    /// The newest.
+    pub last_date: Option<NaiveDate>,
+    /// The run that wrote this record.
+    pub run: String,
+}
+
+/// What the ledger says of one object version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Compacted {
+    /// When it was compacted.
+    pub at: DateTime<Utc>,
+    /// The oldest date of an event in it.
+    pub first_date: Option<NaiveDate>,
+    /// The newest.
+    pub last_date: Option<NaiveDate>,
+    /// Events of erased subjects in it.
+    pub suppressed: u64,
+    /// Whether part of it could not be read.
+    pub damaged: bool,
+}
+
+/// The valid part of a dataset's ledger.
+#[derive(Debug, Clone, Default)]
+pub struct Ledger {
+    /// The number of the last committed segment.
+    pub last: Option<u64>,
+    /// The number that the next segment gets: above every one there is, void ones too.
+    pub next: u64,
+    objects: BTreeMap<(String, String), Compacted>,
+    /// Quarantine objects that commits named.
+    pub quarantine: BTreeMap<String, DateTime<Utc>>,
+}
+
+impl Ledger {
+    /// Reads the ledger in `folder`; `committed` is the table's compaction `txn`.
+    pub async fn load(
+        s3: &ReadS3,
+        folder: &S3Location,
+        committed: Option<u64>,
+    ) -> Result<Self, S3Error> {
+        let keys = s3.keys(&folder.bucket, &folder.prefix).await?;
+        let mut segments: BTreeMap<u64, Segment> = BTreeMap::new();
+        let mut rewrites: Vec<Rewrite> = Vec::new();
+        let mut bodies = futures::stream::iter(&keys)
+            .map(|key| async move {
+                let object = s3.get(&folder.bucket, key, Pick::Current).await?;
+                Ok::<_, S3Error>((key, object.bytes))
+            })
+            .buffered(READ_AT_ONCE);
+        while let Some((key, bytes)) = bodies.try_next().await? {
+            let malformed = |error: serde_json::Error| {
+                S3Error::new(
+                    format!("read the ledger at s3://{}/{key}", folder.bucket),
+                    error.to_string(),
+                    S3ErrorKind::Other,
+                )
+            };
+            if key.contains("/rewrites/") {
+                rewrites.push(serde_json::from_slice(&bytes).map_err(malformed)?);
+            } else {
+                let segment: Segment = serde_json::from_slice(&bytes).map_err(malformed)?;
+                segments.insert(segment.number, segment);
+            }
+        }
+        Self::from_parts(segments, rewrites, committed, folder)
+    }
+
+    fn from_parts(
+        mut segments: BTreeMap<u64, Segment>,
+        rewrites: Vec<Rewrite>,
+        committed: Option<u64>,
+        folder: &S3Location,
+    ) -> Result<Self, S3Error> {
+        let highest = segments.keys().next_back().copied().max(committed);
+        let mut ledger = Self {
+            last: committed,
+            next: highest.map_or(1, |number| number + 1),
+            ..Self::default()
+        };
+        let mut number = committed;
+        while let Some(wanted) = number {
+            let segment = segments.remove(&wanted).ok_or_else(|| {
+                S3Error::new(
+                    format!("read the ledger in {folder}"),
+                    format!(
+                        "segment {wanted}, which the event table names, is missing: restore it before \
+                         anything else, or its raw objects would count twice"
+                    ),
+                    S3ErrorKind::Other,
+                )
+            })?;
+            number = segment.previous;
+            ledger.admit(segment);
+        }
+        ledger.inherit(rewrites);
+        Ok(ledger)
+    }
+
+    fn admit(&mut self, segment: Segment) {
+        if let Some(key) = segment.quarantine {
+            self.quarantine.insert(key, segment.at);
+        }
+        for entry in segment.objects {
+            let compacted = Compacted {
+                at: segment.at,
+                first_date: entry.first_date,
+                last_date: entry.last_date,
+                suppressed: entry.counts.suppressed,
+                damaged: entry.damaged,
+            };
+            self.objects.insert((entry.key, entry.etag), compacted);
+        }
+    }
+
+    /// Rewrites of rewrites may come in any order: go on until none is left that has a predecessor.
+    fn inherit(&mut self, mut rewrites: Vec<Rewrite>) {
+        loop {
+            let before = rewrites.len();
+            rewrites.retain(|rewrite| {
+                let from = (rewrite.key.clone(), rewrite.from.clone());
+                let Some(predecessor) = self.objects.get(&from) else {
+                    return true;
+                };
+                let inherited = Compacted {
+                    first_date: rewrite.first_date,
+                    last_date: rewrite.last_date,
+                    suppressed: 0,
+                    ..predecessor.clone()
+                };
+                self.objects.insert((rewrite.key.clone(), rewrite.to.clone()), inherited);
+                false
+            });
+            if rewrites.len() == before {
+                return;
+            }
+        }
+    }
+
+    /// What became of this object version, if it was compacted.
+    pub fn compacted(&self, key: &str, etag: &str) -> Option<&Compacted> {
+        self.objects.get(&(key.to_owned(), etag.to_owned()))
+    }
+
+    /// Whether a commit named this quarantine object; else a dead run left it.
+    pub fn is_valid_quarantine(&self, key: &str) -> bool {
+        self.quarantine.contains_key(key)
+    }
+
+    /// Writes a segment; its number must be free.
+    pub async fn write(
+        s3: &WriteS3,
+        folder: &S3Location,
+        segment: &Segment,
+    ) -> Result<(), S3Error> {
+        let key = format!("{}{:012}.json", folder.prefix, segment.number);
+        put_json(s3, &folder.bucket, &key, segment, PutIf::Absent).await?;
+        Ok(())
+    }
+
+    /// Records that we are about to rewrite a raw object.
+    pub async fn announce(
+        s3: &WriteS3,
+        folder: &S3Location,
+        rewrite: &Rewrite,
+    ) -> Result<(), S3Error> {
+        let id = uuid::Uuid::new_v4().simple();
+        let key = format!("{}rewrites/{id}.json", folder.prefix);
+        put_json(s3, &folder.bucket, &key, rewrite, PutIf::Absent).await?;
+        Ok(())
+    }
+}
+
+/// Writes a value as readable JSON; returns its entity tag.
+pub async fn put_json(
+    s3: &WriteS3,
+    bucket: &str,
+    key: &str,
+    value: &impl Serialize,
+    condition: PutIf<'_>,
+) -> Result<String, S3Error> {
+    let body = serde_json::to_vec_pretty(value).map_err(|error| {
+        S3Error::new(
+            format!("write s3://{bucket}/{key}"),
+            error.to_string(),
+            S3ErrorKind::Other,
+        )
+    })?;
+    s3.put(bucket, key, body, condition).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn segment(number: u64, previous: Option<u64>, etag: &str) -> Segment {
+        Segment {
+            version: 1,
+            number,
+            previous,
+            run: "run".into(),
+            at: DateTime::UNIX_EPOCH,
+            objects: vec![Entry {
+                key: "a".into(),
+                etag: etag.into(),
+                size: 1,
+                counts: Counts::default(),
+                first_date: None,
+                last_date: None,
+                damaged: false,
+            }],
+            quarantine: Some(format!("quarantine/{number}")),
+        }
+    }
+
+    fn ledger(segments: Vec<Segment>, rewrites: Vec<Rewrite>, committed: Option<u64>) -> Ledger {
+        let folder = S3Location {
+            bucket: "lake".into(),
+            prefix: "system/ledger/cart/".into(),
+        };
+        let segments = segments.into_iter().map(|segment| (segment.number, segment)).collect();
+        Ledger::from_parts(segments, rewrites, committed, &folder).unwrap()
+    }
+
+    #[test]
+    fn a_segment_without_its_commit_is_void_and_its_number_is_not_used_again() {
+        let segments = vec![
+            segment(1, None, "one"),
+            segment(2, Some(1), "died"),
+            segment(3, Some(1), "three"),
+            segment(4, Some(3), "died too"),
+        ];
+        let ledger = ledger(segments, vec![], Some(3));
+        assert!(ledger.compacted("a", "one").is_some());
+        assert!(ledger.compacted("a", "three").is_some());
+        assert!(ledger.compacted("a", "died").is_none());
+        assert!(ledger.compacted("a", "died too").is_none());
+        assert!(ledger.is_valid_quarantine("quarantine/3"));
+        assert!(!ledger.is_valid_quarantine("quarantine/2"));
+        assert_eq!(ledger.next, 5);
+    }
+
+    #[test]
+    fn a_missing_segment_stops_everything() {
+        let folder = S3Location {
+            bucket: "lake".into(),
+            prefix: "system/ledger/cart/".into(),
+        };
+        let segments = BTreeMap::from([(2, segment(2, Some(1), "two"))]);
+        assert!(Ledger::from_parts(segments, vec![], Some(2), &folder).is_err());
+    }
+
+    #[test]
+    fn rewrites_inherit_through_any_number_of_steps_but_from_nothing_nothing() {
+        let rewrite = |from: &str, to: &str| Rewrite {
+            version: 1,
+            key: "a".into(),
+            from: from.into(),
+            to: to.into(),
+            size: 1,
+            first_date: None,
+            last_date: None,
+            run: "run".into(),
+        };
+        let rewrites = vec![rewrite("two", "three"), rewrite("one", "two"), rewrite("x", "y")];
+        let ledger = ledger(vec![segment(1, None, "one")], rewrites, Some(1));
+        assert!(ledger.compacted("a", "three").is_some());
+        assert!(ledger.compacted("a", "y").is_none());
+    }
+}

@@ -1,0 +1,20 @@
+//! What the duties stand on: S3, tables, rows, the ledger, the lease, the key and the clock.
+//!
+//! Nothing here knows what compaction or erasure is. [`s3::ReadS3`] is for planning, [`s3::WriteS3`] for
+//! applying; that is how a dry run is kept from changing anything (invariant 6).
+
+pub mod clock;
+pub mod connect;
+pub mod error;
+pub mod facts;
+pub mod key;
+pub mod lease;
+pub mod ledger;
+pub mod parquet_files;
+pub mod raw;
+pub mod read_only;
+pub mod rows;
+pub mod s3;
+pub mod site;
+pub mod subject;
+pub mod tables;

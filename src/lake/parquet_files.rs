@@ -1,0 +1,263 @@
+//! The Parquet files of our tables: how they are laid out, written, read back and searched.
+//!
+//! Rows are sorted by subject identifier, row groups hold at most 128 Ki rows, pages are zstd 3, and every
+//! identifier column has a Bloom filter, so that a search for one subject opens few row groups.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, StructArray};
+use arrow::compute::{SortColumn, SortOptions, lexsort_to_indices, take_record_batch};
+use arrow::datatypes::{DataType, Field, Schema};
+use bytes::Bytes;
+use futures::TryFutureExt;
+use futures::future::BoxFuture;
+use object_store::{ObjectStore, ObjectStoreExt};
+use object_store::path::Path;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_reader::ArrowReaderOptions;
+use parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStreamBuilder};
+use parquet::basic::{Compression, Type as PhysicalType, ZstdLevel};
+use parquet::bloom_filter::Sbbf;
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData, SortingColumn};
+use parquet::file::properties::WriterProperties;
+
+use crate::policy::FieldPath;
+
+const ROW_GROUP_ROWS: usize = 128 * 1024;
+const ZSTD_LEVEL: i32 = 3;
+const FALSE_HITS: f64 = 0.01;
+
+/// How the rows of a table's files lie.
+#[derive(Debug, Clone, Copy)]
+pub struct Layout<'a> {
+    /// Columns to sort by, first the most significant; those a file does not have are passed over.
+    pub sort_by: &'a [FieldPath],
+    /// Columns that get a Bloom filter.
+    pub identifiers: &'a [FieldPath],
+}
+
+/// Sorts `batch` as `layout` says and encodes it as one Parquet file.
+pub fn encode(batch: &RecordBatch, layout: Layout<'_>) -> Result<Bytes, ParquetError> {
+    let keys: Vec<ArrayRef> =
+        layout.sort_by.iter().filter_map(|path| column_at(batch, path)).collect();
+    let sorted = sort(batch, &keys)?;
+    let leaves = leaf_paths(&sorted.schema());
+    let mut writer = ArrowWriter::try_new(
+        Vec::new(),
+        sorted.schema(),
+        Some(writer_properties(&sorted, &leaves, layout)?),
+    )?;
+    writer.write(&sorted)?;
+    Ok(writer.into_inner()?.into())
+}
+
+fn sort(batch: &RecordBatch, keys: &[ArrayRef]) -> Result<RecordBatch, ParquetError> {
+    if keys.is_empty() || batch.num_rows() == 0 {
+        return Ok(batch.clone());
+    }
+    let columns: Vec<SortColumn> = keys
+        .iter()
+        .map(|values| SortColumn {
+            values: Arc::clone(values),
+            options: Some(SortOptions::default()),
+        })
+        .collect();
+    let order = lexsort_to_indices(&columns, None)?;
+    Ok(take_record_batch(batch, &order)?)
+}
+
+fn writer_properties(
+    batch: &RecordBatch,
+    leaves: &[Vec<String>],
+    layout: Layout<'_>,
+) -> Result<WriterProperties, ParquetError> {
+    let columns = parquet::arrow::ArrowSchemaConverter::new().convert(&batch.schema())?;
+    let leaf_of = |path: &FieldPath| leaves.iter().position(|leaf| leaf == path.segments());
+    // A top-level column without children is one leaf; only by such are rows sorted here.
+    let sorting: Vec<SortingColumn> = layout
+        .sort_by
+        .iter()
+        .filter_map(leaf_of)
+        .map_while(|leaf| {
+            Some(SortingColumn {
+                column_idx: i32::try_from(leaf).ok()?,
+                descending: false,
+                nulls_first: true,
+            })
+        })
+        .collect();
+    let mut properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?))
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_created_by(format!("lakewarden {}", env!("CARGO_PKG_VERSION")));
+    if !sorting.is_empty() {
+        properties = properties.set_sorting_columns(Some(sorting));
+    }
+    for leaf in layout.identifiers.iter().filter_map(leaf_of) {
+        let path = columns.column(leaf).path().clone();
+        let distinct = batch.num_rows().clamp(1, ROW_GROUP_ROWS) as u64;
+        properties = properties
+            .set_column_bloom_filter_enabled(path.clone(), true)
+            .set_column_bloom_filter_fpp(path.clone(), FALSE_HITS)
+            .set_column_bloom_filter_max_ndv(path, distinct);
+    }
+    Ok(properties.build())
+}
+
+/// Decodes a whole file.
+pub fn decode(file: Bytes) -> Result<Vec<RecordBatch>, ParquetError> {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file)?.build()?;
+    reader.map(|batch| batch.map_err(ParquetError::from)).collect()
+}
+
+/// The columns named `names` of a whole file, in that order; `None` where one is missing.
+pub fn decode_columns(
+    file: Bytes,
+    names: &[&str],
+) -> Result<Option<Vec<RecordBatch>>, ParquetError> {
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file)?;
+    let schema = Arc::clone(builder.schema());
+    let mut roots = Vec::with_capacity(names.len());
+    for name in names {
+        match schema.index_of(name) {
+            Ok(root) => roots.push(root),
+            Err(_) => return Ok(None),
+        }
+    }
+    let mask = parquet::arrow::ProjectionMask::roots(builder.parquet_schema(), roots);
+    let reader = builder.with_projection(mask).build()?;
+    let batches: Result<Vec<_>, ParquetError> =
+        reader.map(|batch| batch.map_err(ParquetError::from)).collect();
+    Ok(Some(batches?))
+}
+
+/// Reads ranges of one object as Parquet asks for them.
+struct RangeReader {
+    store: Arc<dyn ObjectStore>,
+    path: Path,
+    size: u64,
+}
+
+impl AsyncFileReader for RangeReader {
+    fn get_bytes(
+        &mut self,
+        range: Range<u64>,
+    ) -> BoxFuture<'_, parquet::errors::Result<Bytes>> {
+        let got = self.store.get_range(&self.path, range);
+        Box::pin(got.map_err(|error| ParquetError::External(Box::new(error))))
+    }
+
+    fn get_metadata<'a>(
+        &'a mut self,
+        _: Option<&'a ArrowReaderOptions>,
+    ) -> BoxFuture<'a, parquet::errors::Result<Arc<ParquetMetaData>>> {
+        Box::pin(async move {
+            let size = self.size;
+            Ok(Arc::new(ParquetMetaDataReader::new().load_and_finish(self, size).await?))
+        })
+    }
+}
+
+/// What to look for in a file.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// Where the value may stand.
+    pub path: FieldPath,
+    /// The identifier's canonical text.
+    pub text: String,
+}
+
+/// Whether a row of the file may hold one of `wanted`, by its Bloom filters alone. Rows with something in
+/// `rescued` and identifier columns without a filter count as maybe.
+pub async fn may_hold(
+    store: Arc<dyn ObjectStore>,
+    path: &str,
+    size: u64,
+    wanted: &[Wanted],
+    rescued: &str,
+) -> Result<bool, ParquetError> {
+    let ranges = RangeReader {
+        store,
+        path: Path::from(path),
+        size,
+    };
+    let mut builder = ParquetRecordBatchStreamBuilder::new(ranges).await?;
+    let leaves = leaf_paths(builder.schema());
+    for group in 0..builder.metadata().num_row_groups() {
+        let metadata = builder.metadata().row_group(group).clone();
+        if let Some(leaf) = leaves.iter().position(|leaf| leaf.len() == 1 && leaf[0] == rescued)
+            && has_values(&metadata, leaf)
+        {
+            return Ok(true);
+        }
+        for want in wanted {
+            let Some(leaf) = leaves.iter().position(|leaf| leaf == want.path.segments()) else {
+                continue;
+            };
+            let filter = builder.get_row_group_column_bloom_filter(group, leaf).await?;
+            let physical = metadata.column(leaf).column_type();
+            if filter.is_none_or(|filter| filter_admits(&filter, physical, &want.text)) {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
+fn has_values(group: &RowGroupMetaData, leaf: usize) -> bool {
+    let nulls = group.column(leaf).statistics().and_then(|statistics| statistics.null_count_opt());
+    nulls.is_none_or(|nulls| nulls < u64::try_from(group.num_rows()).unwrap_or(u64::MAX))
+}
+
+fn filter_admits(filter: &Sbbf, physical: PhysicalType, text: &str) -> bool {
+    match physical {
+        PhysicalType::BYTE_ARRAY => filter.check(&text),
+        PhysicalType::INT64 => text.parse::<i64>().is_ok_and(|number| filter.check(&number)),
+        PhysicalType::DOUBLE => text.parse::<f64>().is_ok_and(|number| filter.check(&number)),
+        _ => true,
+    }
+}
+
+/// The leaf columns of a schema in Parquet's order, each as the field names that lead to it; list levels
+/// add no name.
+pub fn leaf_paths(schema: &Schema) -> Vec<Vec<String>> {
+    let mut leaves = Vec::new();
+    for field in schema.fields() {
+        push_leaves(field, &[], &mut leaves);
+    }
+    leaves
+}
+
+fn push_leaves(field: &Field, above: &[String], leaves: &mut Vec<Vec<String>>) {
+    let mut path = above.to_vec();
+    path.push(field.name().clone());
+    push_type_leaves(field.data_type(), path, leaves);
+}
+
+fn push_type_leaves(data_type: &DataType, path: Vec<String>, leaves: &mut Vec<Vec<String>>) {
+    match data_type {
+        DataType::Struct(fields) => {
+            for field in fields {
+                push_leaves(field, &path, leaves);
+            }
+        }
+        DataType::List(element) | DataType::LargeList(element) => {
+            push_type_leaves(element.data_type(), path, leaves);
+        }
+        _ => leaves.push(path),
+    }
+}
+
+/// The column at a path through structs; `None` where there is none or a list stands in the way.
+fn column_at(batch: &RecordBatch, path: &FieldPath) -> Option<ArrayRef> {
+    let (first, rest) = path.segments().split_first()?;
+    let mut column = Arc::clone(batch.column_by_name(first)?);
+    for segment in rest {
+        let parent = column.as_any().downcast_ref::<StructArray>()?;
+        column = Arc::clone(parent.column_by_name(segment)?);
+    }
+    (!column.data_type().is_nested()).then_some(column)
+}

@@ -1,0 +1,219 @@
+//! Raw objects: read with care, and rewritten without some of their records.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use chrono::NaiveDate;
+use md5::{Digest, Md5};
+
+use super::error::{S3Error, S3ErrorKind};
+use super::ledger::{Ledger, Rewrite};
+use super::rows::KafkaPosition;
+use super::s3::{Object, ObjectVersion, Pick, PutIf};
+use super::site::Site;
+use crate::decode::{self, Codec, Json, Limits, Record, TimeRule};
+use crate::policy::{self, DatasetPolicy, EventsPolicy};
+
+/// What rewriting a raw object came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rewritten {
+    /// No record had to go.
+    Untouched,
+    /// So many records went.
+    Without(u64),
+    /// The consumer replaced the object meanwhile; the next plan will see it.
+    Moved,
+}
+
+/// The position of the first record of an object that Kafka Connect named
+/// `<topic>+<partition>+<start offset>.<ending>`.
+pub fn first_position(key: &str) -> Option<KafkaPosition> {
+    let name = key.rsplit('/').next()?;
+    let mut parts = name.split('+');
+    let (topic, partition, rest) = (parts.next()?, parts.next()?, parts.next()?);
+    let offset = rest.split('.').next()?;
+    let plain = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if parts.next().is_some() || topic.is_empty() || !plain(partition) || !plain(offset) {
+        return None;
+    }
+    Some(KafkaPosition {
+        topic: Arc::from(topic),
+        partition: partition.parse().ok()?,
+        offset: offset.parse().ok()?,
+    })
+}
+
+/// Whether an object holds no events by its name or size: markers and empty objects.
+pub fn is_marker(version: &ObjectVersion) -> bool {
+    let name = version.key.rsplit('/').next().unwrap_or_default();
+    version.size == 0 || name.is_empty() || name.starts_with(['_', '.'])
+}
+
+/// How the policy says that an event's time is written.
+pub fn time_rule(policy: &EventsPolicy) -> TimeRule {
+    TimeRule {
+        path: (&policy.time).into(),
+        unit: match policy.time_unit {
+            policy::TimeUnit::Text => decode::TimeUnit::Text,
+            policy::TimeUnit::EpochSeconds => decode::TimeUnit::EpochSeconds,
+            policy::TimeUnit::EpochMilliseconds => decode::TimeUnit::EpochMilliseconds,
+            policy::TimeUnit::EpochMicroseconds => decode::TimeUnit::EpochMicroseconds,
+        },
+        zone: policy.zone,
+    }
+}
+
+/// The date (UTC) of an event, where it has one.
+pub fn event_date(event: &Json, policy: &DatasetPolicy) -> Option<NaiveDate> {
+    decode::event_time(event, &time_rule(&policy.events)).ok().map(|time| time.date_naive())
+}
+
+/// What one version of a raw object came to.
+enum Step {
+    Untouched,
+    /// Some records went; the version itself can go.
+    Without(u64),
+    /// All records went; the version must go.
+    Emptied(u64),
+    Moved,
+}
+
+/// Takes records out of a raw object, given all its versions: out of the current one by writing a new
+/// one in its place, out of an older one by deleting it. If nothing is left of the current one, all its
+/// versions go, or an older one would come to light again.
+pub async fn rewrite(
+    site: &Site,
+    policy: &DatasetPolicy,
+    versions: &[&ObjectVersion],
+    drop: &(dyn Fn(&Record<'_>) -> bool + Sync),
+) -> Result<Rewritten, S3Error> {
+    let mut dropped = 0;
+    let mut gone = Vec::new();
+    for version in versions.iter().filter(|version| !version.marker) {
+        match rewrite_version(site, policy, version, drop).await? {
+            Step::Untouched => {}
+            Step::Moved => return Ok(Rewritten::Moved),
+            Step::Emptied(count) if version.latest => {
+                dropped += count;
+                gone = versions.iter().map(|version| (*version).clone()).collect();
+                break;
+            }
+            Step::Without(count) | Step::Emptied(count) => {
+                dropped += count;
+                // Without bucket versions the write itself has replaced the object.
+                if !(version.latest && version.version == "null") {
+                    gone.push((*version).clone());
+                }
+            }
+        }
+    }
+    site.s3.delete_versions(&policy.raw.location.bucket, &gone).await?;
+    Ok(match dropped {
+        0 => Rewritten::Untouched,
+        count => Rewritten::Without(count),
+    })
+}
+
+async fn rewrite_version(
+    site: &Site,
+    policy: &DatasetPolicy,
+    version: &ObjectVersion,
+    drop: &(dyn Fn(&Record<'_>) -> bool + Sync),
+) -> Result<Step, S3Error> {
+    let bucket = &policy.raw.location.bucket;
+    let object = match site.s3.read().get(bucket, &version.key, Pick::Version(&version.version)).await
+    {
+        Ok(object) => object,
+        Err(error) if error.kind == S3ErrorKind::NotFound => return Ok(Step::Moved),
+        Err(error) => return Err(error),
+    };
+    if object.etag != version.etag {
+        return Ok(Step::Moved);
+    }
+    let limits = Limits::default();
+    let bytes = object.bytes.clone();
+    let plain = decode::decompress(&bytes, &limits);
+    let records = decode::frame(&plain.data, &limits);
+    let dropped: BTreeSet<u64> =
+        records.iter().filter(|record| drop(record)).map(|record| record.ordinal).collect();
+    if dropped.is_empty() {
+        return Ok(Step::Untouched);
+    }
+    let count = dropped.len() as u64;
+    if count == records.len() as u64 {
+        return Ok(Step::Emptied(count));
+    }
+    if !version.latest {
+        return Ok(Step::Without(count));
+    }
+    let body = decode::remove_records(&plain.data, &records, &|ordinal| dropped.contains(&ordinal));
+    let left = records.iter().filter(|record| !dropped.contains(&record.ordinal));
+    let dates: BTreeSet<NaiveDate> = left
+        .filter_map(|record| event_date(record.content.as_ref().ok()?, policy))
+        .collect();
+    let replaced = replace(site, policy, version, object, plain.codec, &body, &dates).await?;
+    Ok(if replaced { Step::Without(count) } else { Step::Moved })
+}
+
+/// Writes `body` in place of `version`; `false` if the consumer was first.
+async fn replace(
+    site: &Site,
+    policy: &DatasetPolicy,
+    version: &ObjectVersion,
+    object: Object,
+    codec: Codec,
+    body: &[u8],
+    dates: &BTreeSet<NaiveDate>,
+) -> Result<bool, S3Error> {
+    let bytes = decode::compress(body, codec);
+    let mut announced = Rewrite {
+        version: 1,
+        key: version.key.clone(),
+        from: version.etag.clone(),
+        to: hex::encode(Md5::digest(&bytes)),
+        size: bytes.len() as u64,
+        first_date: dates.first().copied(),
+        last_date: dates.last().copied(),
+        run: site.run.clone(),
+    };
+    let ledger = site.places.ledger(&policy.name);
+    Ledger::announce(&site.s3, &ledger, &announced).await?;
+    let kept = Object {
+        bytes: bytes.into(),
+        ..object
+    };
+    let bucket = &policy.raw.location.bucket;
+    let written = site.s3.put_like(bucket, &version.key, kept, PutIf::Matches(&version.etag)).await;
+    match written {
+        Ok(etag) => {
+            // A bucket encrypted with a KMS key answers with a tag that cannot be foretold.
+            if etag != announced.to {
+                announced.to = etag;
+                Ledger::announce(&site.s3, &ledger, &announced).await?;
+            }
+            Ok(true)
+        }
+        Err(error)
+            if matches!(error.kind, S3ErrorKind::Precondition | S3ErrorKind::NotFound) =>
+        {
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kafka_connect_names_give_positions_and_others_none() {
+        let position = first_position("topics/cart/year=2026/month=11/cart+2+0000000120.json.gz");
+        let position = position.unwrap();
+        assert_eq!(&*position.topic, "cart");
+        assert_eq!((position.partition, position.offset), (2, 120));
+        for key in ["a/cart+2.json", "a/b.json", "a/cart+x+1.json", "a/cart+1+2+3.json", "+1+2.json"] {
+            assert!(first_position(key).is_none(), "{key}");
+        }
+    }
+}

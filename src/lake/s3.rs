@@ -1,0 +1,458 @@
+//! S3 as the duties see it: a reader on which nothing that mutates compiles (invariant 6), and a writer
+//! that only apply gets.
+//!
+//! Deleting is always by version: [`WriteS3::delete_versions`] cannot create delete markers, and on a
+//! bucket without versions (version id `null`) it first makes sure that the object is still the one meant.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{Delete, ObjectIdentifier};
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use object_store::ObjectStore;
+use serde::{Deserialize, Serialize};
+
+use super::connect::Connection;
+use super::error::{S3Error, S3ErrorKind};
+use super::read_only::ReadOnlyStore;
+
+/// S3 deletes at most so many versions in one request.
+const DELETE_BATCH: usize = 1000;
+
+/// One object version, as a listing tells it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ObjectVersion {
+    /// The object's key in its bucket.
+    pub key: String,
+    /// The version id; `null` where the bucket keeps no versions.
+    pub version: String,
+    /// The entity tag, without quotes; empty for a delete marker.
+    pub etag: String,
+    /// Size in bytes.
+    pub size: u64,
+    /// Whether this is what a reader without a version id gets.
+    pub latest: bool,
+    /// Whether this is a delete marker.
+    pub marker: bool,
+    /// When S3 received it. Never an event's age.
+    pub last_modified: DateTime<Utc>,
+}
+
+/// An unfinished multipart upload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upload {
+    /// The key it would get.
+    pub key: String,
+    /// When it began.
+    pub initiated: Option<DateTime<Utc>>,
+}
+
+/// An object's bytes, with what a faithful rewrite of it must keep.
+#[derive(Debug, Clone)]
+pub struct Object {
+    /// The body.
+    pub bytes: Bytes,
+    /// The entity tag, without quotes.
+    pub etag: String,
+    /// User metadata.
+    pub metadata: BTreeMap<String, String>,
+    /// `Content-Type`.
+    pub content_type: Option<String>,
+    /// `Content-Encoding`.
+    pub content_encoding: Option<String>,
+    /// The storage class, when it is not the standard one.
+    pub storage_class: Option<aws_sdk_s3::types::StorageClass>,
+}
+
+/// Which version of an object to read.
+#[derive(Debug, Clone, Copy)]
+pub enum Pick<'a> {
+    /// The current one.
+    Current,
+    /// The current one, if it still has this entity tag.
+    IfMatch(&'a str),
+    /// This version.
+    Version(&'a str),
+}
+
+/// A condition on a write.
+#[derive(Debug, Clone, Copy)]
+pub enum PutIf<'a> {
+    /// Whatever is there.
+    Always,
+    /// Only if nothing is there.
+    Absent,
+    /// Only if the object there has this entity tag.
+    Matches(&'a str),
+}
+
+/// Reads S3 and nothing else.
+#[derive(Debug, Clone)]
+pub struct ReadS3 {
+    connection: Connection,
+}
+
+/// Reads and writes S3. Made from a [`Connection`] by whoever applies a plan.
+#[derive(Debug, Clone)]
+pub struct WriteS3 {
+    read: ReadS3,
+}
+
+impl ReadS3 {
+    /// A reader over `connection`.
+    pub fn new(connection: Connection) -> Self {
+        Self { connection }
+    }
+
+    /// All versions and delete markers under `prefix`, in key order, newest version first.
+    pub async fn versions(&self, bucket: &str, prefix: &str) -> Result<Vec<ObjectVersion>, S3Error> {
+        let attempted = || format!("list the versions of s3://{bucket}/{prefix}");
+        let mut found = Vec::new();
+        let (mut key_marker, mut version_marker) = (None, None);
+        loop {
+            let page = self
+                .connection
+                .client()
+                .list_object_versions()
+                .bucket(bucket)
+                .prefix(prefix)
+                .set_key_marker(key_marker)
+                .set_version_id_marker(version_marker)
+                .send()
+                .await
+                .map_err(|error| S3Error::from_sdk(attempted(), &error))?;
+            found.extend(page.versions().iter().map(version_of));
+            found.extend(page.delete_markers().iter().map(marker_of));
+            if !page.is_truncated().unwrap_or(false) {
+                break;
+            }
+            key_marker = page.next_key_marker().map(str::to_owned);
+            version_marker = page.next_version_id_marker().map(str::to_owned);
+            if key_marker.is_none() {
+                return Err(S3Error::new(
+                    attempted(),
+                    "the listing is cut off without a marker to go on from",
+                    S3ErrorKind::Other,
+                ));
+            }
+        }
+        found.sort_by(|left, right| {
+            (&left.key, right.latest, right.last_modified).cmp(&(
+                &right.key,
+                left.latest,
+                left.last_modified,
+            ))
+        });
+        Ok(found)
+    }
+
+    /// Keys of the current objects under `prefix`, in order.
+    pub async fn keys(&self, bucket: &str, prefix: &str) -> Result<Vec<String>, S3Error> {
+        let mut pages = self
+            .connection
+            .client()
+            .list_objects_v2()
+            .bucket(bucket)
+            .prefix(prefix)
+            .into_paginator()
+            .send();
+        let mut keys = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| {
+                S3Error::from_sdk(format!("list s3://{bucket}/{prefix}"), &error)
+            })?;
+            keys.extend(page.contents().iter().filter_map(|object| object.key.clone()));
+        }
+        Ok(keys)
+    }
+
+    /// Unfinished multipart uploads under `prefix`.
+    pub async fn uploads(&self, bucket: &str, prefix: &str) -> Result<Vec<Upload>, S3Error> {
+        let answer = self
+            .connection
+            .client()
+            .list_multipart_uploads()
+            .bucket(bucket)
+            .prefix(prefix)
+            .send()
+            .await
+            .map_err(|error| {
+                S3Error::from_sdk(format!("list the uploads of s3://{bucket}/{prefix}"), &error)
+            })?;
+        let uploads = answer.uploads().iter().map(|upload| Upload {
+            key: upload.key().unwrap_or_default().to_owned(),
+            initiated: upload.initiated().and_then(time_of),
+        });
+        Ok(uploads.collect())
+    }
+
+    /// Reads an object whole.
+    pub async fn get(&self, bucket: &str, key: &str, pick: Pick<'_>) -> Result<Object, S3Error> {
+        let attempted = || format!("read s3://{bucket}/{key}");
+        let request = self.connection.client().get_object().bucket(bucket).key(key);
+        let request = match pick {
+            Pick::Current => request,
+            Pick::IfMatch(etag) => request.if_match(quoted(etag)),
+            Pick::Version(version) => request.version_id(version),
+        };
+        let answer = request
+            .send()
+            .await
+            .map_err(|error| S3Error::from_sdk(attempted(), &error))?;
+        let object = Object {
+            bytes: Bytes::new(),
+            etag: unquoted(answer.e_tag()),
+            metadata: answer
+                .metadata()
+                .map(|map| map.clone().into_iter().collect())
+                .unwrap_or_default(),
+            content_type: answer.content_type().map(str::to_owned),
+            content_encoding: answer.content_encoding().map(str::to_owned),
+            storage_class: answer.storage_class().cloned(),
+        };
+        let body = answer.body.collect().await.map_err(|error| {
+            S3Error::new(attempted(), error.to_string(), S3ErrorKind::Unreachable)
+        })?;
+        Ok(Object {
+            bytes: body.into_bytes(),
+            ..object
+        })
+    }
+
+    /// Reads an object whole, or `None` where there is none.
+    pub async fn find(&self, bucket: &str, key: &str) -> Result<Option<Object>, S3Error> {
+        match self.get(bucket, key, Pick::Current).await {
+            Ok(object) => Ok(Some(object)),
+            Err(error) if error.kind == S3ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The entity tag of the current object, or `None` where there is none.
+    pub async fn etag(&self, bucket: &str, key: &str) -> Result<Option<String>, S3Error> {
+        let answer = self.connection.client().head_object().bucket(bucket).key(key).send().await;
+        match answer {
+            Ok(head) => Ok(Some(unquoted(head.e_tag()))),
+            Err(error) => {
+                let error = S3Error::from_sdk(format!("look at s3://{bucket}/{key}"), &error);
+                match error.kind {
+                    S3ErrorKind::NotFound => Ok(None),
+                    _ => Err(error),
+                }
+            }
+        }
+    }
+
+    /// A store over one bucket that refuses every write, for Delta and DataFusion while planning.
+    pub fn store(&self, bucket: &str) -> Result<Arc<dyn ObjectStore>, S3Error> {
+        Ok(Arc::new(ReadOnlyStore::new(self.connection.store(bucket)?)))
+    }
+}
+
+impl WriteS3 {
+    /// A writer over `connection`.
+    pub fn new(connection: Connection) -> Self {
+        Self {
+            read: ReadS3::new(connection),
+        }
+    }
+
+    /// The reading half.
+    pub fn read(&self) -> &ReadS3 {
+        &self.read
+    }
+
+    /// A store over one bucket that can write.
+    pub fn store(&self, bucket: &str) -> Result<Arc<dyn ObjectStore>, S3Error> {
+        self.read.connection.store(bucket)
+    }
+
+    /// Makes a bucket; one that we own already is fine.
+    pub async fn create_bucket(&self, bucket: &str) -> Result<(), S3Error> {
+        let answer = self.read.connection.client().create_bucket().bucket(bucket).send().await;
+        match answer {
+            Ok(_) => Ok(()),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(aws_sdk_s3::operation::create_bucket::CreateBucketError::is_bucket_already_owned_by_you) =>
+            {
+                Ok(())
+            }
+            Err(error) => Err(S3Error::from_sdk(format!("create bucket {bucket}"), &error)),
+        }
+    }
+
+    /// Turns on object versions in a bucket.
+    pub async fn enable_versioning(&self, bucket: &str) -> Result<(), S3Error> {
+        use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
+        self.read
+            .connection
+            .client()
+            .put_bucket_versioning()
+            .bucket(bucket)
+            .versioning_configuration(
+                VersioningConfiguration::builder()
+                    .status(BucketVersioningStatus::Enabled)
+                    .build(),
+            )
+            .send()
+            .await
+            .map_err(|error| {
+                S3Error::from_sdk(format!("turn on versions in bucket {bucket}"), &error)
+            })?;
+        Ok(())
+    }
+
+    /// Writes an object; returns its entity tag.
+    pub async fn put(
+        &self,
+        bucket: &str,
+        key: &str,
+        body: impl Into<Bytes>,
+        condition: PutIf<'_>,
+    ) -> Result<String, S3Error> {
+        let object = Object {
+            bytes: body.into(),
+            etag: String::new(),
+            metadata: BTreeMap::new(),
+            content_type: None,
+            content_encoding: None,
+            storage_class: None,
+        };
+        self.put_like(bucket, key, object, condition).await
+    }
+
+    /// Writes an object with the metadata that `object` carries; returns its entity tag.
+    pub async fn put_like(
+        &self,
+        bucket: &str,
+        key: &str,
+        object: Object,
+        condition: PutIf<'_>,
+    ) -> Result<String, S3Error> {
+        let request = self.read.connection.client().put_object().bucket(bucket).key(key);
+        let request = match condition {
+            PutIf::Always => request,
+            PutIf::Absent => request.if_none_match("*"),
+            PutIf::Matches(etag) => request.if_match(quoted(etag)),
+        };
+        let answer = request
+            .set_metadata(Some(object.metadata.into_iter().collect()))
+            .set_content_type(object.content_type)
+            .set_content_encoding(object.content_encoding)
+            .set_storage_class(object.storage_class)
+            .body(ByteStream::from(object.bytes))
+            .send()
+            .await
+            .map_err(|error| S3Error::from_sdk(format!("write s3://{bucket}/{key}"), &error))?;
+        Ok(unquoted(answer.e_tag()))
+    }
+
+    /// Physically removes these versions, and nothing that came after them.
+    #[expect(clippy::disallowed_methods, reason = "the one place that deletes")]
+    pub async fn delete_versions(
+        &self,
+        bucket: &str,
+        versions: &[ObjectVersion],
+    ) -> Result<(), S3Error> {
+        let meant = self.still_meant(bucket, versions).await?;
+        for batch in meant.chunks(DELETE_BATCH) {
+            let attempted = || format!("delete {} object versions in s3://{bucket}", batch.len());
+            let invalid = |error: aws_sdk_s3::error::BuildError| {
+                S3Error::new(attempted(), error.to_string(), S3ErrorKind::Other)
+            };
+            let mut delete = Delete::builder().quiet(true);
+            for version in batch {
+                let identifier = ObjectIdentifier::builder()
+                    .key(&version.key)
+                    .version_id(&version.version)
+                    .build()
+                    .map_err(invalid)?;
+                delete = delete.objects(identifier);
+            }
+            let answer = self
+                .read
+                .connection
+                .client()
+                .delete_objects()
+                .bucket(bucket)
+                .delete(delete.build().map_err(invalid)?)
+                .send()
+                .await
+                .map_err(|error| S3Error::from_sdk(attempted(), &error))?;
+            if let Some(error) = answer.errors().first() {
+                let code = error.code().unwrap_or("no code");
+                let kind = match code {
+                    "AccessDenied" => S3ErrorKind::AccessDenied,
+                    _ => S3ErrorKind::Other,
+                };
+                let reason = format!(
+                    "{} of them stay, first s3://{bucket}/{} ({code})",
+                    answer.errors().len(),
+                    error.key().unwrap_or_default(),
+                );
+                return Err(S3Error::new(attempted(), reason, kind));
+            }
+        }
+        Ok(())
+    }
+
+    /// Without bucket versions the name `null` may by now mean another object: look before deleting.
+    async fn still_meant<'a>(
+        &self,
+        bucket: &str,
+        versions: &'a [ObjectVersion],
+    ) -> Result<Vec<&'a ObjectVersion>, S3Error> {
+        let mut meant = Vec::with_capacity(versions.len());
+        for version in versions {
+            let replaceable = version.version == "null" && version.latest && !version.marker;
+            if replaceable {
+                let now = self.read.etag(bucket, &version.key).await?;
+                if now.as_deref() != Some(&version.etag) {
+                    continue;
+                }
+            }
+            meant.push(version);
+        }
+        Ok(meant)
+    }
+}
+
+fn version_of(version: &aws_sdk_s3::types::ObjectVersion) -> ObjectVersion {
+    ObjectVersion {
+        key: version.key().unwrap_or_default().to_owned(),
+        version: version.version_id().unwrap_or("null").to_owned(),
+        etag: unquoted(version.e_tag()),
+        size: version.size().and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
+        latest: version.is_latest().unwrap_or(false),
+        marker: false,
+        last_modified: version.last_modified().and_then(time_of).unwrap_or_default(),
+    }
+}
+
+fn marker_of(marker: &aws_sdk_s3::types::DeleteMarkerEntry) -> ObjectVersion {
+    ObjectVersion {
+        key: marker.key().unwrap_or_default().to_owned(),
+        version: marker.version_id().unwrap_or("null").to_owned(),
+        etag: String::new(),
+        size: 0,
+        latest: marker.is_latest().unwrap_or(false),
+        marker: true,
+        last_modified: marker.last_modified().and_then(time_of).unwrap_or_default(),
+    }
+}
+
+fn time_of(time: &aws_sdk_s3::primitives::DateTime) -> Option<DateTime<Utc>> {
+    DateTime::from_timestamp(time.secs(), time.subsec_nanos())
+}
+
+fn quoted(etag: &str) -> String {
+    format!("\"{etag}\"")
+}
+
+fn unquoted(etag: Option<&str>) -> String {
+    etag.unwrap_or_default().trim_matches('"').to_owned()
+}

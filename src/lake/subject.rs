@@ -1,0 +1,262 @@
+//! Whom an event is about: identifiers, how they are compared, and who may not come back.
+//!
+//! An identifier is compared by its canonical text: a JSON string stands for itself, an integer for its
+//! digits, so that `12345` and `"12345"` are one customer. What leaves the process is a keyed hash of
+//! `v1:<kind>:<text>` (invariant 9).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+use futures::{StreamExt, TryStreamExt};
+use serde::{Deserialize, Serialize};
+
+use super::error::{S3Error, S3ErrorKind};
+use super::key::{Hasher, Key, KeyError, Purpose};
+use super::s3::{Pick, ReadS3};
+use crate::decode::Json;
+use crate::policy::{FieldPath, PiiPolicy, S3Location};
+
+/// Suppression entries read at the same time.
+const READ_AT_ONCE: usize = 16;
+
+/// One identifier of a subject. Its `Debug` does not show it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Identifier {
+    /// The kind, as policies name it: `user_id`.
+    pub kind: String,
+    /// The canonical text.
+    pub text: String,
+}
+
+impl std::fmt::Debug for Identifier {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}=…", self.kind)
+    }
+}
+
+impl Identifier {
+    /// What is hashed in its stead.
+    pub fn canonical_form(&self) -> String {
+        format!("v1:{}:{}", self.kind, self.text)
+    }
+}
+
+/// The canonical text of a value, if it can be an identifier.
+pub fn canonical(value: &Json) -> Option<String> {
+    match value {
+        Json::String(text) => Some(text.clone()),
+        Json::Number(number) => {
+            let text = number.to_string();
+            let digits = text.strip_prefix('-').unwrap_or(&text);
+            digits.bytes().all(|byte| byte.is_ascii_digit()).then_some(text)
+        }
+        _ => None,
+    }
+}
+
+/// All identifiers that an event holds where the policy says.
+pub fn identifiers_of(event: &Json, pii: &PiiPolicy) -> Vec<Identifier> {
+    let mut found = Vec::new();
+    for (kind, paths) in &pii.identifiers {
+        for path in paths {
+            found.extend(event.at(&path.into()).into_iter().filter_map(canonical).map(|text| Identifier {
+                kind: kind.clone(),
+                text,
+            }));
+        }
+    }
+    found
+}
+
+/// Finds events of given subjects in one dataset.
+#[derive(Debug, Clone)]
+pub struct Matcher {
+    wanted: BTreeMap<FieldPath, BTreeSet<String>>,
+    tokens: BTreeSet<String>,
+}
+
+impl Matcher {
+    /// Looks for any of `identifiers` where `pii` says that their kind stands.
+    pub fn new<'a>(identifiers: impl IntoIterator<Item = &'a Identifier>, pii: &PiiPolicy) -> Self {
+        let mut matcher = Self {
+            wanted: BTreeMap::new(),
+            tokens: BTreeSet::new(),
+        };
+        for identifier in identifiers {
+            matcher.tokens.insert(identifier.text.clone());
+            for path in pii.identifiers.get(&identifier.kind).into_iter().flatten() {
+                let texts = matcher.wanted.entry(path.clone()).or_default();
+                texts.insert(identifier.text.clone());
+            }
+        }
+        matcher
+    }
+
+    /// Whether the event is about one of the subjects.
+    pub fn hits(&self, event: &Json) -> bool {
+        self.wanted.iter().any(|(path, texts)| {
+            let values = event.at(&path.into());
+            values.into_iter().filter_map(canonical).any(|text| texts.contains(&text))
+        })
+    }
+
+    /// Whether bytes that could not be understood hold an identifier as a whole token.
+    pub fn mentions(&self, bytes: &[u8]) -> bool {
+        self.tokens.iter().any(|token| contains_token(bytes, token.as_bytes()))
+    }
+
+    /// What to ask a file's Bloom filters for.
+    pub fn wanted(&self) -> Vec<super::parquet_files::Wanted> {
+        let mut wanted = Vec::new();
+        for (path, texts) in &self.wanted {
+            wanted.extend(texts.iter().map(|text| super::parquet_files::Wanted {
+                path: path.clone(),
+                text: text.clone(),
+            }));
+        }
+        wanted
+    }
+}
+
+/// Whether `token` stands in `bytes` with no letter or digit on either side.
+pub fn contains_token(bytes: &[u8], token: &[u8]) -> bool {
+    if token.is_empty() || bytes.len() < token.len() {
+        return false;
+    }
+    let is_word = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+    bytes.windows(token.len()).enumerate().any(|(start, window)| {
+        window == token
+            && !(start > 0 && is_word(bytes.get(start - 1)))
+            && !is_word(bytes.get(start + token.len()))
+    })
+}
+
+/// One identifier that may not come back, as it lies in the lake.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Suppressed {
+    /// Format of this file.
+    pub version: u32,
+    /// Which key hashed it.
+    pub key: String,
+    /// Keyed hashes of the identifiers, by kind.
+    pub hashes: BTreeMap<String, BTreeSet<String>>,
+    /// Events from before this time do not come back.
+    pub before: DateTime<Utc>,
+}
+
+/// The suppression list: late events of erased subjects are recognised by it.
+#[derive(Default)]
+pub struct Suppression {
+    /// By kind and hash: the newest request's time.
+    before: BTreeMap<(String, String), DateTime<Utc>>,
+    hasher: Option<Hasher>,
+}
+
+impl std::fmt::Debug for Suppression {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Suppression({} hashes)", self.before.len())
+    }
+}
+
+/// Why the suppression list could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SuppressionError {
+    /// It could not be read.
+    #[error("{0}")]
+    Store(#[from] S3Error),
+    /// The key does not fit.
+    #[error("{0}")]
+    Key(#[from] KeyError),
+}
+
+impl Suppression {
+    /// Reads the list in `folder`. The key is asked for only if the list is not empty.
+    pub async fn load(
+        s3: &ReadS3,
+        folder: &S3Location,
+        key: impl FnOnce() -> Result<Key, KeyError>,
+    ) -> Result<Self, SuppressionError> {
+        let keys = s3.keys(&folder.bucket, &folder.prefix).await?;
+        if keys.is_empty() {
+            return Ok(Self::default());
+        }
+        let key = key()?;
+        let mark = key.mark()?;
+        let entries: Vec<Suppressed> = futures::stream::iter(&keys)
+            .map(|name| read_entry(s3, folder, name))
+            .buffered(READ_AT_ONCE)
+            .try_collect()
+            .await?;
+        let mut list = Self {
+            before: BTreeMap::new(),
+            hasher: Some(key.hasher(Purpose::Suppression)?),
+        };
+        for entry in entries {
+            if entry.key != mark {
+                return Err(KeyError::Changed("the suppression list".into()).into());
+            }
+            list.admit(entry);
+        }
+        Ok(list)
+    }
+
+    fn admit(&mut self, entry: Suppressed) {
+        for (kind, hashes) in entry.hashes {
+            for hash in hashes {
+                let before = self.before.entry((kind.clone(), hash)).or_insert(entry.before);
+                *before = (*before).max(entry.before);
+            }
+        }
+    }
+
+    /// Whether this event of this time may not come back.
+    pub fn covers(&self, event: &Json, time: DateTime<Utc>, pii: &PiiPolicy) -> bool {
+        let Some(hasher) = &self.hasher else {
+            return false;
+        };
+        identifiers_of(event, pii).into_iter().any(|identifier| {
+            let hash = hasher.hash(&identifier.canonical_form());
+            let before = self.before.get(&(identifier.kind, hash));
+            before.is_some_and(|before| time < *before)
+        })
+    }
+}
+
+async fn read_entry(s3: &ReadS3, folder: &S3Location, key: &str) -> Result<Suppressed, S3Error> {
+    let object = s3.get(&folder.bucket, key, Pick::Current).await?;
+    serde_json::from_slice(&object.bytes).map_err(|error| {
+        S3Error::new(
+            format!("read s3://{}/{key}", folder.bucket),
+            error.to_string(),
+            S3ErrorKind::Other,
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_stands_alone() {
+        for text in ["789456", "x 789456 y", "\"789456\"", "id=789456", "-789456-"] {
+            assert!(contains_token(text.as_bytes(), b"789456"), "{text}");
+        }
+        for text in ["1789456", "7894567", "a789456", "78945", ""] {
+            assert!(!contains_token(text.as_bytes(), b"789456"), "{text}");
+        }
+        assert!(contains_token(b"17894561 789456", b"789456"));
+    }
+
+    #[test]
+    fn numbers_and_strings_are_one_customer() {
+        let canonical = |text: &str| canonical(&Json::parse(text.as_bytes()).unwrap());
+        assert_eq!(canonical("12345").as_deref(), Some("12345"));
+        assert_eq!(canonical("\"12345\"").as_deref(), Some("12345"));
+        assert_eq!(canonical("0").as_deref(), Some("0"));
+        assert_eq!(canonical("\"\"").as_deref(), Some(""));
+        assert_eq!(canonical("1.5"), None);
+        assert_eq!(canonical("true"), None);
+        assert_eq!(canonical("[1]"), None);
+    }
+}

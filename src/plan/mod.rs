@@ -1,0 +1,252 @@
+//! What a night would do, and why: plain data, made without I/O from [`Facts`](crate::lake::facts::Facts)
+//! (invariants 6, 7).
+//!
+//! A plan names exactly the object versions and table files that it will touch. A step may also take in
+//! what an earlier step of the same plan brings (`after`): an erasure, for one, covers the rows that
+//! tonight's compaction writes. A plan can be saved and applied later; it is refused if a table has moved or
+//! an object that it names has changed.
+
+mod saved;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::lake::s3::ObjectVersion;
+use crate::lake::tables::DataFile;
+
+pub use saved::{PlanFileError, Stale, read, refuse_if_stale};
+
+/// What one execution will do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Format of this value.
+    pub version: u32,
+    /// Names what would be done: equal digests, equal steps.
+    pub digest: String,
+    /// The time that rules were held against.
+    pub now: DateTime<Utc>,
+    /// Digest of the policies that it was made under.
+    pub policies: String,
+    /// The tables it was made for: name and version, `None` for one that is not there yet.
+    pub tables: BTreeMap<String, Option<u64>>,
+    /// What to do, in order.
+    pub steps: Vec<Step>,
+    /// What comes next if nothing else happens.
+    pub due: Vec<Due>,
+    /// What a person should know.
+    pub findings: Vec<String>,
+}
+
+/// One step, with its reason.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// A name for later steps to refer to, such as `compact-cart-1`.
+    pub id: String,
+    /// What will be done and why, for people.
+    pub why: String,
+    /// What will be done, for the program.
+    #[serde(flatten)]
+    pub action: Action,
+}
+
+/// The kinds of steps.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "action", rename_all = "snake_case")]
+pub enum Action {
+    /// Raw objects into the event table, one commit.
+    Compact(Compact),
+    /// Subjects out of a dataset.
+    Erase(Erase),
+    /// What is too old out of a dataset.
+    Retain(Retain),
+    /// What is too old out of a curated table.
+    RetainCurated(RetainCurated),
+    /// Partitions of a curated table made anew.
+    Curate(Curate),
+    /// Physical removal of what tables no longer use.
+    Purge(Purge),
+    /// The scan for traces and the certificate of a request.
+    Certify(Certify),
+}
+
+/// Raw objects to compact in one commit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Compact {
+    /// The dataset.
+    pub dataset: String,
+    /// The objects, all of them current versions.
+    pub objects: Vec<ObjectVersion>,
+    /// Events with an older date are not admitted.
+    pub keep_from: NaiveDate,
+}
+
+/// Subjects to erase from one dataset.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Erase {
+    /// The dataset.
+    pub dataset: String,
+    /// Ids of the requests.
+    pub requests: Vec<String>,
+    /// Table files that may hold a row of theirs.
+    pub files: Vec<DataFile>,
+    /// Raw object versions to search.
+    pub raw: Vec<ObjectVersion>,
+    /// Quarantine objects to search, all versions.
+    pub quarantine: Vec<ObjectVersion>,
+    /// Steps whose output is searched too.
+    pub after: Vec<String>,
+}
+
+/// What leaves a dataset by age.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retain {
+    /// The dataset.
+    pub dataset: String,
+    /// The oldest date that stays.
+    pub keep_from: NaiveDate,
+    /// Table files of older partitions.
+    pub files: Vec<DataFile>,
+    /// Raw object versions that go whole.
+    pub raw: Vec<ObjectVersion>,
+    /// All versions of raw objects that straddle the line, or hold events of erased subjects: those
+    /// records go.
+    pub trim: Vec<ObjectVersion>,
+    /// Quarantine object versions that go.
+    pub quarantine: Vec<ObjectVersion>,
+    /// Steps that may find more raw objects to trim.
+    pub after: Vec<String>,
+}
+
+/// What leaves a curated table by age.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetainCurated {
+    /// The table.
+    pub table: String,
+    /// The oldest date that stays.
+    pub keep_from: NaiveDate,
+    /// Files of older partitions.
+    pub files: Vec<DataFile>,
+}
+
+/// Partitions to make anew.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Curate {
+    /// The table.
+    pub table: String,
+    /// The days, or `None` for all of them.
+    pub days: Option<BTreeSet<NaiveDate>>,
+    /// Steps that may touch more days.
+    pub after: Vec<String>,
+}
+
+/// Object versions to remove for good.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Purge {
+    /// The table or dataset whose folder it is, as the plan's `tables` name it.
+    pub owner: String,
+    /// The versions.
+    pub versions: Vec<ObjectVersion>,
+    /// Steps whose removed files are purged too, readers' grace being zero.
+    pub after: Vec<String>,
+}
+
+/// A request to scan for and certify.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Certify {
+    /// The request's id.
+    pub request: String,
+    /// Steps that must have been done.
+    pub after: Vec<String>,
+}
+
+/// Something that a later run will do.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Due {
+    /// When it can be done at the earliest.
+    pub at: DateTime<Utc>,
+    /// What.
+    pub what: String,
+}
+
+impl Plan {
+    /// Puts a plan together and names it.
+    pub fn new(
+        now: DateTime<Utc>,
+        policies: &str,
+        tables: BTreeMap<String, Option<u64>>,
+        steps: Vec<Step>,
+    ) -> Self {
+        let described = serde_json::json!({ "policies": policies, "tables": tables, "steps": steps });
+        Self {
+            version: 1,
+            digest: crate::lake::key::digest(described.to_string().as_bytes()),
+            now,
+            policies: policies.to_owned(),
+            tables,
+            steps,
+            due: Vec::new(),
+            findings: Vec::new(),
+        }
+    }
+
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// What a person has to agree to before it is done to a real lake: the steps that rewrite or delete
+    /// raw objects, or purge.
+    pub fn destructive(&self) -> Vec<&Step> {
+        self.steps.iter().filter(|step| step.action.is_destructive()).collect()
+    }
+}
+
+impl Action {
+    /// Whether it is certain to rewrite or delete raw objects, or to purge.
+    pub fn is_destructive(&self) -> bool {
+        match self {
+            Self::Compact(_) | Self::Curate(_) | Self::RetainCurated(_) | Self::Certify(_) => false,
+            Self::Erase(_) => true,
+            Self::Retain(retain) => {
+                !(retain.raw.is_empty() && retain.trim.is_empty() && retain.quarantine.is_empty())
+            }
+            Self::Purge(purge) => !purge.versions.is_empty(),
+        }
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_empty() {
+            writeln!(formatter, "nothing to do")?;
+        }
+        for step in &self.steps {
+            writeln!(formatter, "{}", step.why)?;
+        }
+        for due in &self.due {
+            writeln!(formatter, "due {}: {}", due.at.format("%Y-%m-%d %H:%M UTC"), due.what)?;
+        }
+        for finding in &self.findings {
+            writeln!(formatter, "finding: {finding}")?;
+        }
+        writeln!(formatter, "plan {}", self.digest)
+    }
+}
+
+/// Bytes for people, in decimal units.
+pub fn megabytes(bytes: u64) -> String {
+    match bytes {
+        0..10_000 => format!("{bytes} B"),
+        10_000..10_000_000 => format!("{} kB", bytes / 1000),
+        10_000_000..10_000_000_000 => format!("{} MB", bytes / 1_000_000),
+        _ => format!("{} GB", bytes / 1_000_000_000),
+    }
+}
+
+/// The sizes of object versions, added up.
+pub fn total_size(versions: &[ObjectVersion]) -> u64 {
+    versions.iter().map(|version| version.size).sum()
+}

@@ -1,0 +1,133 @@
+//! `lake.yaml`: the lake's own bucket, the graces before a purge, and where the
+//! key for identifiers comes from. Keeps invariant 9: the key itself can stand
+//! neither in a policy nor in the lake, and its place is never quoted back.
+
+use std::path::PathBuf;
+
+use super::error::{PolicyError, Report, ValueError};
+use super::location::S3Location;
+use super::names::check_version;
+use super::section::{Key, Section};
+use super::span::Span;
+use super::yaml;
+
+/// What holds for the lake as a whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LakePolicy {
+    /// Where the lake's tables, quarantine and system files lie.
+    pub location: S3Location,
+    /// How long replaced table files stay readable before they are purged, so
+    /// that a query that began before the replacement can end.
+    pub readers_grace: Span,
+    /// How old a file that no commit names must be before it is purged, so that
+    /// a commit under way keeps its files.
+    pub uncommitted_grace: Span,
+    /// Where the key comes from, with which identifiers are hashed.
+    pub key: KeySource,
+}
+
+/// Where the key for identifiers comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeySource {
+    /// The environment variable of this name.
+    Env(String),
+    /// The file at this absolute path.
+    File(PathBuf),
+}
+
+const FILE: &[Key] = &[
+    Key::new("version", "1"),
+    Key::new("lake", "s3://acme-lake/"),
+    Key::new("readers_grace", "24 h"),
+    Key::new("uncommitted_grace", "24 h"),
+    Key::new("key", "{ env: LAKEWARDEN_KEY }"),
+];
+
+const KEY: &[Key] = &[
+    Key::new("env", "LAKEWARDEN_KEY"),
+    Key::new("file", "/etc/lakewarden/key"),
+];
+
+/// Reads `lake.yaml`.
+pub(super) fn read(path: &str, text: &str) -> Result<LakePolicy, Vec<PolicyError>> {
+    let report = Report::new(path);
+    let entries = yaml::parse(text, &report);
+    let policy = entries
+        .as_deref()
+        .and_then(|entries| lake(&Section::file(entries, FILE, &report)));
+    report.conclude(policy)
+}
+
+fn lake(file: &Section<'_>) -> Option<LakePolicy> {
+    check_version(file);
+    let location = file.required("lake", str::parse);
+    let readers_grace = file.or_default("readers_grace", Span::DAY_OF_HOURS, grace);
+    let uncommitted_grace = file.or_default("uncommitted_grace", Span::DAY_OF_HOURS, grace);
+    let key = key_source(file);
+    Some(LakePolicy {
+        location: location?,
+        readers_grace: readers_grace?,
+        uncommitted_grace: uncommitted_grace?,
+        key: key?,
+    })
+}
+
+/// A lake that nobody else reads can do without.
+fn grace(text: &str) -> Result<Span, ValueError> {
+    if text == "0 h" {
+        return Ok(Span::NONE);
+    }
+    text.parse()
+}
+
+fn key_source(file: &Section<'_>) -> Option<KeySource> {
+    let section = file.section("key", KEY)?;
+    match (section.find("env"), section.find("file")) {
+        (Some(_), None) => env_source(&section),
+        (None, Some(_)) => file_source(&section),
+        _ => {
+            section.refuse(
+                section.at(),
+                "`key` must name one source",
+                "write `key: { env: LAKEWARDEN_KEY }` or `key: { file: /etc/lakewarden/key }`",
+            );
+            None
+        }
+    }
+}
+
+/// The value is not quoted when it is wrong: it may be the key itself.
+fn env_source(section: &Section<'_>) -> Option<KeySource> {
+    let variable = section.text("env")?;
+    if is_variable_name(variable) {
+        return Some(KeySource::Env(variable.to_owned()));
+    }
+    section.refuse(
+        section.value_at("env"),
+        "`env` under `key` is not the name of an environment variable",
+        "write `env: LAKEWARDEN_KEY` and put the key into that variable, never into this file",
+    );
+    None
+}
+
+/// A relative path would depend on where the program is started.
+fn file_source(section: &Section<'_>) -> Option<KeySource> {
+    let path = PathBuf::from(section.text("file")?);
+    if path.is_absolute() {
+        return Some(KeySource::File(path));
+    }
+    section.refuse(
+        section.value_at("file"),
+        "`file` under `key` is not an absolute path",
+        "write `file: /etc/lakewarden/key`, a file outside the lake and outside this folder",
+    );
+    None
+}
+
+fn is_variable_name(text: &str) -> bool {
+    let begins_well = text.starts_with(|sign: char| sign.is_ascii_alphabetic() || sign == '_');
+    begins_well
+        && text
+            .chars()
+            .all(|sign| sign.is_ascii_alphanumeric() || sign == '_')
+}

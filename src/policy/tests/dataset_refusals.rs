@@ -1,0 +1,363 @@
+//! Every refusal of a dataset policy, in the words that a person reads.
+
+use super::*;
+
+/// The errors of the cart policy with `instead` in place of `text`.
+fn instead(text: &str, instead: &str) -> String {
+    assert!(CART.contains(text), "the cart policy has no {text}");
+    let cart = CART.replacen(text, instead, 1);
+    parse(&[("lake.yaml", LAKE), ("datasets/cart.yaml", &cart)])
+        .expect_err("a refusal")
+        .to_string()
+}
+
+/// Tries `(text, instead, place and message, hint)` on the cart policy.
+fn check_table(table: &[(&str, &str, &str, &str)]) {
+    for (text, new_text, message, hint) in table {
+        assert_eq!(
+            instead(text, new_text),
+            format!("datasets/cart.yaml:{message}\n  hint: {hint}")
+        );
+    }
+}
+
+#[test]
+fn an_unknown_key_names_its_place_and_the_right_one() {
+    check_table(&[
+        (
+            "  keep: 2 years",
+            "  retention_days: 730\n  keep: 2 years",
+            "10:3: unknown key `retention_days` under `retention`",
+            "write `keep: 2 years`",
+        ),
+        (
+            "table:\n",
+            "table:\n  sortby: [userId]\n",
+            "8:3: unknown key `sortby` under `table`",
+            "did you mean `sort_by`? write `sort_by: [userId]`",
+        ),
+        (
+            "table:\n",
+            "table:\n  compression: zstd\n",
+            "8:3: unknown key `compression` under `table`",
+            "the keys here are partition_by, sort_by, target_file_size",
+        ),
+        (
+            "version: 1\n",
+            "version: 1\nowner: cart team\n",
+            "2:1: unknown key `owner`",
+            "the keys here are version, dataset, raw, events, table, schema, retention, pii",
+        ),
+        (
+            "pii:\n",
+            "pii:\n  mask: all\n",
+            "12:3: unknown key `mask` under `pii`",
+            "the keys here are identifiers, on_erasure",
+        ),
+    ]);
+}
+
+#[test]
+fn what_is_not_available_yet_is_refused_as_such() {
+    check_table(&[
+        (
+            "pii:\n",
+            "pii:\n  on_erasure: redact\n",
+            "12:15: `on_erasure` under `pii` cannot be `redact`: redaction is not available yet",
+            "write `on_erasure: delete`",
+        ),
+        (
+            "pii:\n",
+            "pii:\n  redact: { userId: hash }\n",
+            "12:3: `redact` under `pii` is not available yet",
+            "remove it",
+        ),
+        (
+            "pii:\n",
+            "pii:\n  legal_minimum: { keep: 90 days, reason: x }\n",
+            "12:3: `legal_minimum` under `pii` is not available yet",
+            "remove it",
+        ),
+        (
+            "pii:\n",
+            "pii:\n  links: { userId: [sessionId] }\n",
+            "12:3: `links` under `pii` is not available yet",
+            "remove it",
+        ),
+    ]);
+}
+
+#[test]
+fn a_missing_key_is_named_where_it_belongs() {
+    check_table(&[
+        (
+            "  keep: 2 years\n",
+            "  {}\n",
+            "9:1: `keep` under `retention` is missing",
+            "write `keep: 2 years`",
+        ),
+        (
+            "retention:\n  keep: 2 years\n",
+            "",
+            "1:1: `retention` is missing",
+            "write `retention: { keep: 2 years }`",
+        ),
+        (
+            "  keep: 2 years\n",
+            "",
+            "9:1: `retention` is empty",
+            "write `retention: { keep: 2 years }`",
+        ),
+        (
+            "version: 1\n",
+            "",
+            "1:1: `version` is missing",
+            "write `version: 1`",
+        ),
+    ]);
+}
+
+#[test]
+fn forgotten_identifiers_are_refused() {
+    const PII: &str = "pii:\n  identifiers:\n    user_id: [userId]\n";
+    const OR_NONE: &str = "write `pii: { identifiers: { user_id: [userId] } }` or `pii: none`";
+    const OR_NO_FIELD: &str = "write `identifiers: { user_id: [userId] }`, \
+         or `pii: none` if no field identifies a person";
+    check_table(&[
+        (PII, "", "1:1: `pii` is missing", OR_NONE),
+        (PII, "pii:\n", "11:1: `pii` is empty", OR_NONE),
+        (
+            PII,
+            "pii: all\n",
+            "11:6: `pii` must hold keys of its own",
+            OR_NONE,
+        ),
+        (
+            PII,
+            "pii: { identifiers: {} }\n",
+            "11:8: `identifiers` under `pii` names no field",
+            OR_NO_FIELD,
+        ),
+        (
+            "user_id: [userId]",
+            "user_id: []",
+            "13:5: the identifier `user_id` names no field",
+            OR_NO_FIELD,
+        ),
+    ]);
+}
+
+#[test]
+fn identifiers_are_lists_of_distinct_fields() {
+    check_table(&[
+        (
+            "user_id: [userId]",
+            "user_id: userId",
+            "13:14: `user_id` under `pii.identifiers` must be a list",
+            "write `user_id: [userId]`",
+        ),
+        (
+            "user_id: [userId]",
+            "user_id: { path: userId }",
+            "13:14: `user_id` under `pii.identifiers` must be a list",
+            "write `user_id: [userId]`",
+        ),
+        (
+            "user_id: [userId]",
+            "user_id: [userId, userId]",
+            "13:23: `user_id` under `pii.identifiers` lists `userId` twice",
+            "keep one of the two",
+        ),
+        (
+            "user_id: [userId]",
+            "user_id: [userId]\n    email: [mail, userId]",
+            "14:12: `userId` is listed under two kinds of identifier",
+            "keep one of the two",
+        ),
+        (
+            "user_id: [userId]",
+            "UserId: [userId]",
+            "13:5: an identifier cannot be called `UserId`: \
+             a name has up to 64 small letters, digits and `_`, a letter first",
+            "write `user_id: [userId]`",
+        ),
+    ]);
+}
+
+#[test]
+fn a_wrong_span_or_place_says_why_and_what_instead() {
+    check_table(&[
+        (
+            "keep: 2 years",
+            "keep: 2",
+            "10:9: `keep` under `retention` cannot be `2`: the unit is missing",
+            "write `keep: 2 years`",
+        ),
+        (
+            "keep: 2 years",
+            "keep: 0 years",
+            "10:9: `keep` under `retention` cannot be `0 years`: \
+             the number must lie between 1 and 100000",
+            "write `keep: 2 years`",
+        ),
+        (
+            "keep: 2 years",
+            "keep: 48 h",
+            "10:9: `keep` under `retention` cannot be `48 h`: it must count days, months or years",
+            "write `keep: 2 years`",
+        ),
+        (
+            "keep: 2 years",
+            "keep: [2 years]",
+            "10:9: `keep` under `retention` must be a single value",
+            "write `keep: 2 years`",
+        ),
+        (
+            "raw:\n",
+            "raw:\n  keep: 30 days\n",
+            "4:9: `keep` under `raw` cannot be `30 days`: it must end in `after compaction`",
+            "write `keep: 30 days after compaction`",
+        ),
+        (
+            "raw:\n",
+            "raw:\n  keep: 6 h after compaction\n",
+            "4:9: `keep` under `raw` cannot be `6 h after compaction`: \
+             it must count days, months or years",
+            "write `keep: 30 days after compaction`",
+        ),
+        (
+            "raw:\n",
+            "raw:\n  keep:\n",
+            "4:3: `keep` under `raw` is empty",
+            "write `keep: 30 days after compaction`",
+        ),
+        (
+            "topics/cart/",
+            "topics/cart",
+            "4:13: `location` under `raw` cannot be `s3://acme-cart-events/topics/cart`: \
+             it must end in `/`",
+            "write `location: s3://acme-cart-events/topics/cart/`",
+        ),
+    ]);
+}
+
+#[test]
+fn a_wrong_event_setting_says_why_and_what_instead() {
+    check_table(&[
+        (
+            "time: timestamp",
+            "time: a..b",
+            "6:9: `time` under `events` cannot be `a..b`: a name before or after a dot is empty",
+            "write `time: timestamp`",
+        ),
+        (
+            "events:\n",
+            "events:\n  time_unit: seconds\n",
+            "6:14: `time_unit` under `events` cannot be `seconds`: \
+             it is text, epoch_seconds, epoch_milliseconds or epoch_microseconds",
+            "write `time_unit: text`",
+        ),
+        (
+            "events:\n",
+            "events:\n  zone: Europe/London\n",
+            "6:9: `zone` under `events` cannot be `Europe/London`: \
+             it is UTC or an offset such as +01:00",
+            "write `zone: UTC`",
+        ),
+        (
+            "events:\n",
+            "events:\n  zone: UTC\n  time_unit: epoch_seconds\n",
+            "6:9: `zone` under `events` is for times written as text; epoch times are in UTC",
+            "remove it",
+        ),
+        (
+            "events:\n",
+            "events:\n  max_ahead: 0 days\n",
+            "6:14: `max_ahead` under `events` cannot be `0 days`: \
+             the number must lie between 1 and 100000",
+            "write `max_ahead: 1 day`",
+        ),
+    ]);
+}
+
+#[test]
+fn a_wrong_table_or_schema_setting_says_why_and_what_instead() {
+    check_table(&[
+        (
+            "table:\n",
+            "table:\n  partition_by: userId\n",
+            "8:17: `partition_by` under `table` cannot be `userId`: \
+             tables are partitioned by event_date",
+            "write `partition_by: event_date`",
+        ),
+        (
+            "table:\n",
+            "table:\n  target_file_size: 256\n",
+            "8:21: `target_file_size` under `table` cannot be `256`: the unit is missing",
+            "write `target_file_size: 256 MiB`",
+        ),
+        (
+            "table:\n",
+            "table:\n  target_file_size: 6 GiB\n",
+            "8:21: `target_file_size` under `table` cannot be `6 GiB`: the most is 5 GiB",
+            "write `target_file_size: 256 MiB`",
+        ),
+        (
+            "sort_by: [userId]",
+            "sort_by: [{ a: b }]",
+            "8:13: an item of `sort_by` under `table` must be a single value",
+            "write `sort_by: [userId]`",
+        ),
+        (
+            "sort_by: [userId]",
+            "sort_by: [a.]",
+            "8:13: `sort_by` under `table` cannot list `a.`: \
+             a name before or after a dot is empty",
+            "write `sort_by: [userId]`",
+        ),
+        (
+            "table:\n",
+            "schema: { on_new_field: drop }\ntable:\n",
+            "7:25: `on_new_field` under `schema` cannot be `drop`: it is add, rescue or fail",
+            "write `on_new_field: add`",
+        ),
+        (
+            "table:\n",
+            "schema: { max_new_columns: 0 }\ntable:\n",
+            "7:28: `max_new_columns` under `schema` cannot be `0`: \
+             it is a number between 1 and 10000",
+            "write `max_new_columns: 1000`",
+        ),
+        (
+            "table:\n",
+            "schema: add\ntable:\n",
+            "7:9: `schema` must hold keys of its own",
+            "write `schema: { on_new_field: add }`",
+        ),
+    ]);
+}
+
+#[test]
+fn a_wrong_version_or_name_says_why_and_what_instead() {
+    check_table(&[
+        (
+            "version: 1",
+            "version: 2",
+            "1:10: `version` cannot be `2`: this program reads version 1",
+            "write `version: 1`",
+        ),
+        (
+            "dataset: cart",
+            "dataset: Cart",
+            "2:10: `dataset` cannot be `Cart`: \
+             a name has up to 64 small letters, digits and `_`, a letter first",
+            "write `dataset: cart`",
+        ),
+        (
+            "dataset: cart",
+            "dataset: basket",
+            "2:10: `dataset` is `basket`, but the file is datasets/cart.yaml",
+            "write `dataset: cart`, or name the file basket.yaml",
+        ),
+    ]);
+}

@@ -1,0 +1,132 @@
+//! Every refusal of `lake.yaml` and of curated policies, in the words that a
+//! person reads.
+
+use super::*;
+
+fn lake_refusal(lake: &str) -> String {
+    parse(&[("lake.yaml", lake), ("datasets/cart.yaml", CART)])
+        .expect_err("a refusal")
+        .to_string()
+}
+
+/// The errors of the funnel policy with one line more.
+fn funnel_refusal(line: &str) -> String {
+    let funnel = format!("{FUNNEL}{line}\n");
+    parse(&[
+        ("lake.yaml", LAKE),
+        ("datasets/cart.yaml", CART),
+        ("curated/funnel.yaml", &funnel),
+        ("curated/funnel.sql", "SELECT 1"),
+    ])
+    .expect_err("a refusal")
+    .to_string()
+}
+
+#[test]
+fn the_lake_needs_a_place_and_a_key() {
+    const ONE_SOURCE: &str = "3:1: `key` must name one source\n  hint: write \
+         `key: { env: LAKEWARDEN_KEY }` or `key: { file: /etc/lakewarden/key }`";
+    let table = [
+        (
+            "lake: s3://acme-lake/",
+            "lake: acme-lake",
+            "2:7: `lake` cannot be `acme-lake`: it must begin with `s3://`\n  \
+             hint: write `lake: s3://acme-lake/`",
+        ),
+        (
+            "version: 1\n",
+            "version: 1\nreaders_grace: 0 h\n",
+            "2:16: `readers_grace` cannot be `0 h`: the number must lie between 1 and 100000\n  \
+             hint: write `readers_grace: 24 h`",
+        ),
+        (
+            "version: 1\n",
+            "version: 1\nreader_grace: 1 h\n",
+            "2:1: unknown key `reader_grace`\n  \
+             hint: did you mean `readers_grace`? write `readers_grace: 24 h`",
+        ),
+        (
+            "key:\n  env: LAKEWARDEN_KEY\n",
+            "",
+            "1:1: `key` is missing\n  hint: write `key: { env: LAKEWARDEN_KEY }`",
+        ),
+        ("  env: LAKEWARDEN_KEY", "  {}", ONE_SOURCE),
+        (
+            "  env: LAKEWARDEN_KEY",
+            "  env: LAKEWARDEN_KEY\n  file: /etc/key",
+            ONE_SOURCE,
+        ),
+        (
+            "env: LAKEWARDEN_KEY",
+            "env: 2nd-key",
+            "4:8: `env` under `key` is not the name of an environment variable\n  \
+             hint: write `env: LAKEWARDEN_KEY` and put the key into that variable, \
+             never into this file",
+        ),
+        (
+            "env: LAKEWARDEN_KEY",
+            "file: keys/mine",
+            "4:9: `file` under `key` is not an absolute path\n  \
+             hint: write `file: /etc/lakewarden/key`, \
+             a file outside the lake and outside this folder",
+        ),
+    ];
+    for (text, instead, refusal) in table {
+        assert!(LAKE.contains(text), "the lake policy has no {text}");
+        assert_eq!(
+            lake_refusal(&LAKE.replace(text, instead)),
+            format!("lake.yaml:{refusal}")
+        );
+    }
+}
+
+#[test]
+fn a_key_that_stands_in_the_policy_is_not_repeated() {
+    let secret = "9f86d081884c7d65-9a2feaa0c55ad015";
+    for key in [
+        format!("key: {{ env: {secret} }}"),
+        format!("key: {{ file: {secret} }}"),
+        format!("key: {secret}"),
+        format!("key: [{secret}]"),
+        format!("key: {{ value: {secret} }}"),
+    ] {
+        let refusal = lake_refusal(&format!("version: 1\nlake: s3://acme-lake/\n{key}\n"));
+        assert!(!refusal.contains(secret), "{refusal}");
+    }
+}
+
+#[test]
+fn a_wrong_curated_setting_says_why_and_what_instead() {
+    let table = [
+        (
+            "incremental: daily",
+            "4:14: `incremental` cannot be `daily`: it is by_partition or full\n  \
+             hint: write `incremental: by_partition`",
+        ),
+        (
+            "partition_by: day",
+            "4:15: `partition_by` cannot be `day`: tables are partitioned by event_date\n  \
+             hint: write `partition_by: event_date`",
+        ),
+        (
+            "checks: [\" \"]",
+            "4:10: `checks` cannot list ` `: a check needs a condition\n  \
+             hint: write `checks: [\"not_null(event_date)\"]`",
+        ),
+        (
+            "checks: not_null(event_date)",
+            "4:9: `checks` must be a list\n  hint: write `checks: [not_null(event_date)]`",
+        ),
+        (
+            "pii: none",
+            "4:1: unknown key `pii`\n  \
+             hint: the keys here are version, table, partition_by, incremental, retention, checks",
+        ),
+    ];
+    for (line, refusal) in table {
+        assert_eq!(
+            funnel_refusal(line),
+            format!("curated/funnel.yaml:{refusal}")
+        );
+    }
+}

@@ -1,0 +1,165 @@
+//! Carrying out retention and purge steps.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use chrono::NaiveDate;
+
+use super::by_key;
+use crate::decode::{self, Record};
+use crate::lake::error::S3Error;
+use crate::lake::facts::{FactsError, Grace, TableFacts};
+use crate::lake::ledger::Entry;
+use crate::lake::raw::{self, Rewritten, time_rule};
+use crate::lake::s3::ObjectVersion;
+use crate::lake::site::Site;
+use crate::lake::tables::{Change, DataFile, Table, TableError};
+use crate::plan::{Purge, Retain, RetainCurated};
+use crate::policy::{DatasetPolicy, S3Location};
+
+/// Why a retention step failed. What it had not done yet, the next run does.
+#[derive(Debug, thiserror::Error)]
+pub enum RetentionError {
+    /// An S3 request.
+    #[error("{0}")]
+    Store(#[from] S3Error),
+    /// A table.
+    #[error("{0}")]
+    Table(#[from] TableError),
+    /// Reading the state of a table.
+    #[error("{0}")]
+    Facts(#[from] FactsError),
+}
+
+/// What a retention or purge step did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Retained {
+    /// Rows that left tables.
+    pub rows: u64,
+    /// Raw object versions deleted.
+    pub raw_deleted: u64,
+    /// Records that left raw objects by rewriting them.
+    pub raw_trimmed: u64,
+    /// Object versions physically removed.
+    pub purged: u64,
+    /// Raw objects that would have been trimmed, had the run been allowed to.
+    pub raw_waiting: u64,
+}
+
+/// Takes out of a dataset what is too old. `tonight` are the raw objects compacted by earlier steps.
+pub async fn apply(
+    site: &Site,
+    policy: &DatasetPolicy,
+    step: &Retain,
+    tonight: &[Entry],
+) -> Result<Retained, RetentionError> {
+    let mut done = Retained {
+        rows: drop_files(site, &site.places.events(&policy.name), &step.files).await?,
+        ..Retained::default()
+    };
+    let bucket = &policy.raw.location.bucket;
+    site.s3.delete_versions(bucket, &step.raw).await?;
+    done.raw_deleted = step.raw.len() as u64;
+    let lake = site.places.lake();
+    site.s3.delete_versions(&lake.bucket, &step.quarantine).await?;
+    done.purged = step.quarantine.len() as u64;
+
+    let mut keys: BTreeSet<&str> = step.trim.iter().map(|version| version.key.as_str()).collect();
+    let leftovers = tonight.iter().filter(|entry| {
+        !entry.damaged && (entry.counts.expired > 0 || entry.counts.suppressed > 0)
+    });
+    if site.may_destroy {
+        keys.extend(leftovers.map(|entry| entry.key.as_str()));
+    } else {
+        done.raw_waiting = leftovers.count() as u64;
+    }
+    for key in keys {
+        // An earlier step of this run may have rewritten the object: look what lies there now.
+        let versions = site.s3.read().versions(bucket, key).await?;
+        let same_key = by_key(&versions).remove(key).unwrap_or_default();
+        done.raw_trimmed += trim(site, policy, step.keep_from, &same_key).await?;
+    }
+    Ok(done)
+}
+
+/// Takes too old and suppressed events out of a raw object; answers how many.
+async fn trim(
+    site: &Site,
+    policy: &DatasetPolicy,
+    keep_from: NaiveDate,
+    versions: &[&ObjectVersion],
+) -> Result<u64, S3Error> {
+    let rule = time_rule(&policy.events);
+    let goes = |record: &Record<'_>| {
+        let Ok(event) = &record.content else {
+            return false;
+        };
+        decode::event_time(event, &rule).is_ok_and(|time| {
+            time.date_naive() < keep_from || site.suppression.covers(event, time, &policy.pii)
+        })
+    };
+    match raw::rewrite(site, policy, versions, &goes).await? {
+        Rewritten::Without(records) => Ok(records),
+        Rewritten::Untouched | Rewritten::Moved => Ok(0),
+    }
+}
+
+/// Takes out of a curated table what is too old; answers how many rows.
+pub async fn apply_curated(site: &Site, step: &RetainCurated) -> Result<u64, RetentionError> {
+    drop_files(site, &site.places.curated(&step.table), &step.files).await
+}
+
+/// Takes files out of a table; answers how many rows. A file that an earlier step of this run has
+/// replaced since the plan was made is found by its day.
+async fn drop_files(
+    site: &Site,
+    folder: &S3Location,
+    files: &[DataFile],
+) -> Result<u64, RetentionError> {
+    if files.is_empty() {
+        return Ok(0);
+    }
+    let Some(mut table) = Table::open(Arc::clone(&site.store), folder).await? else {
+        return Ok(0);
+    };
+    let is_due = |live: &DataFile| files.iter().any(|file| file.event_date == live.event_date);
+    let remove: Vec<DataFile> = table.files()?.into_iter().filter(is_due).collect();
+    if remove.is_empty() {
+        return Ok(0);
+    }
+    let rows = remove.iter().map(|file| file.rows).sum();
+    let change = Change {
+        remove,
+        deletes: true,
+        run: site.run.clone(),
+        ..Change::default()
+    };
+    table.commit(change, site.now).await?;
+    Ok(rows)
+}
+
+/// Removes for good what the step names and, where it follows other steps of this run, what they replaced;
+/// answers how many object versions.
+pub async fn purge(
+    site: &Site,
+    step: &Purge,
+    folder: &S3Location,
+    grace: Grace,
+) -> Result<u64, RetentionError> {
+    let facts = TableFacts::gather(site.s3.read(), Arc::clone(&site.store), folder).await?;
+    let mut versions = step.versions.clone();
+    if !step.after.is_empty() {
+        let (due, _) = facts.purgeable(site.now, grace);
+        versions.extend(due);
+        versions.sort();
+        versions.dedup();
+    }
+    // A plan that was saved may be older than a commit that took a file up again: look once more.
+    let live = |version: &ObjectVersion| {
+        let path = version.key.strip_prefix(&folder.prefix).unwrap_or(&version.key);
+        facts.files.iter().any(|file| file.path == path)
+    };
+    versions.retain(|version| !live(version));
+    site.s3.delete_versions(&folder.bucket, &versions).await?;
+    Ok(versions.len() as u64)
+}

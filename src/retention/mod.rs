@@ -1,0 +1,261 @@
+//! Retention: nothing is kept longer than its policy allows (invariants 10, 12), and nothing a day shorter.
+//!
+//! The rule is calendar spans on the event's own date, never on an object's `LastModified`. Partitions of
+//! a table go whole. A raw object goes once all its events are too old, or once its policy's `raw.keep` is
+//! over; one that straddles the line is rewritten without the old ones, and so is one that holds late
+//! events of an erased subject. A damaged object, whose content nobody knows whole, stays.
+
+mod apply;
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, NaiveDate, Utc};
+
+use crate::lake::facts::{DatasetFacts, Grace, TableFacts};
+use crate::lake::ledger::Compacted;
+use crate::lake::s3::ObjectVersion;
+use crate::lake::tables::DataFile;
+use crate::plan::{Action, Due, Purge, Retain, RetainCurated, Step, megabytes, total_size};
+use crate::policy::{CuratedPolicy, DatasetPolicy};
+
+pub use apply::{RetentionError, Retained, apply, apply_curated, purge};
+
+/// The step that takes out of a dataset what is too old. `compactions` are tonight's, which may bring
+/// more to trim.
+pub fn plan(
+    policy: &DatasetPolicy,
+    facts: &DatasetFacts,
+    compactions: &[String],
+    now: DateTime<Utc>,
+) -> Option<Step> {
+    let keep_from = policy.retention.keep.before_date(now.date_naive());
+    let files = too_old(&facts.events, keep_from);
+    let (raw, trim) = raw_fates(policy, facts, keep_from, now);
+    let quarantine = old_quarantine(policy, facts, now);
+    let nothing = files.is_empty() && raw.is_empty() && trim.is_empty() && quarantine.is_empty();
+    if nothing && compactions.is_empty() {
+        return None;
+    }
+    let name = &policy.name;
+    let why = if nothing {
+        format!("trim from the raw objects of {name} compacted above what is older than {keep_from} or erased")
+    } else {
+        format!(
+            "retain {name} from {keep_from} on ({}): {} table files, {} raw object versions ({}) and {} \
+             quarantine objects go, {} raw object versions are trimmed",
+            policy.retention.keep,
+            files.len(),
+            raw.len(),
+            megabytes(total_size(&raw)),
+            quarantine.len(),
+            trim.len(),
+        )
+    };
+    Some(Step {
+        id: format!("retain-{name}"),
+        why,
+        action: Action::Retain(Retain {
+            dataset: name.clone(),
+            keep_from,
+            files,
+            raw,
+            trim,
+            quarantine,
+            after: compactions.to_vec(),
+        }),
+    })
+}
+
+/// The step that takes out of a curated table what is too old.
+pub fn plan_curated(policy: &CuratedPolicy, facts: &TableFacts, now: DateTime<Utc>) -> Option<Step> {
+    let keep_from = policy.retention.keep.before_date(now.date_naive());
+    let files = too_old(facts, keep_from);
+    (!files.is_empty()).then(|| Step {
+        id: format!("retain-{}", policy.table),
+        why: format!(
+            "retain {} from {keep_from} on ({}): {} table files go",
+            policy.table,
+            policy.retention.keep,
+            files.len()
+        ),
+        action: Action::RetainCurated(RetainCurated {
+            table: policy.table.clone(),
+            keep_from,
+            files,
+        }),
+    })
+}
+
+/// The step that removes for good what a table no longer uses, and what will be due later. `removers` are
+/// tonight's steps that remove files.
+pub fn plan_purge(
+    owner: &str,
+    facts: &TableFacts,
+    orphans: Vec<ObjectVersion>,
+    removers: &[String],
+    grace: Grace,
+    now: DateTime<Utc>,
+) -> (Option<Step>, Option<Due>) {
+    let (mut versions, later) = facts.purgeable(now, grace);
+    versions.extend(orphans);
+    let due = later.iter().min().map(|at| Due {
+        at: *at,
+        what: format!("purge {} replaced files of {owner}", later.len()),
+    });
+    let after = if grace.readers.is_zero() { removers } else { &[] };
+    if versions.is_empty() && after.is_empty() {
+        return (None, due);
+    }
+    let why = match (versions.len(), after.is_empty()) {
+        (0, _) => format!("purge the files of {owner} that the steps above replace: nobody is given time to read on"),
+        (count, _) => format!(
+            "purge {count} object versions of {owner} ({}): no table uses them and their grace is over",
+            megabytes(total_size(&versions))
+        ),
+    };
+    let step = Step {
+        id: format!("purge-{owner}"),
+        why,
+        action: Action::Purge(Purge {
+            owner: owner.to_owned(),
+            versions,
+            after: after.to_vec(),
+        }),
+    };
+    (Some(step), due)
+}
+
+/// Quarantine object versions that no commit names, or that an erasure replaced.
+pub fn quarantine_orphans(facts: &DatasetFacts, grace: Grace, now: DateTime<Utc>) -> Vec<ObjectVersion> {
+    let is_orphan = |version: &&ObjectVersion| {
+        let valid = facts.ledger.is_valid_quarantine(&version.key);
+        let old = grace.uncommitted.is_zero()
+            || grace.uncommitted.after(version.last_modified) <= now;
+        (!valid && old) || !version.latest
+    };
+    facts.quarantine.iter().filter(is_orphan).cloned().collect()
+}
+
+fn too_old(table: &TableFacts, keep_from: NaiveDate) -> Vec<DataFile> {
+    table.files.iter().filter(|file| file.event_date < keep_from).cloned().collect()
+}
+
+/// The raw object versions that go whole, and the current ones that lose records.
+fn raw_fates(
+    policy: &DatasetPolicy,
+    facts: &DatasetFacts,
+    keep_from: NaiveDate,
+    now: DateTime<Utc>,
+) -> (Vec<ObjectVersion>, Vec<ObjectVersion>) {
+    let (mut gone, mut trimmed) = (Vec::new(), Vec::new());
+    for versions in by_key(&facts.raw).values() {
+        let current = versions.iter().find(|version| version.latest && !version.marker);
+        let Some(current) = current else {
+            // Deleted by its owner: what is left goes by the rule for what was in it.
+            let goes = |old: &&&ObjectVersion| !stays(policy, facts, old, keep_from, now);
+            gone.extend(versions.iter().filter(goes).map(|old| (*old).clone()));
+            continue;
+        };
+        let Some(compacted) = facts.ledger.compacted(&current.key, &current.etag) else {
+            continue;
+        };
+        if !outlives(policy, compacted, keep_from, now) {
+            gone.extend(versions.iter().map(|version| (*version).clone()));
+        } else if must_trim(compacted, keep_from) {
+            trimmed.extend(versions.iter().map(|version| (*version).clone()));
+        }
+    }
+    (gone, trimmed)
+}
+
+/// Whether a version under a delete marker stays: markers and what was never compacted do.
+fn stays(
+    policy: &DatasetPolicy,
+    facts: &DatasetFacts,
+    version: &ObjectVersion,
+    keep_from: NaiveDate,
+    now: DateTime<Utc>,
+) -> bool {
+    let compacted = facts.ledger.compacted(&version.key, &version.etag);
+    compacted.is_none_or(|compacted| outlives(policy, compacted, keep_from, now))
+}
+
+/// Whether a compacted raw object version stays.
+fn outlives(
+    policy: &DatasetPolicy,
+    compacted: &Compacted,
+    keep_from: NaiveDate,
+    now: DateTime<Utc>,
+) -> bool {
+    if compacted.damaged {
+        return true;
+    }
+    let kept_on = policy.raw.keep.is_none_or(|keep| keep.after(compacted.at) > now);
+    let young = match compacted.last_date {
+        Some(last) => last >= keep_from,
+        // Without an event the day of compaction stands in for its age.
+        None => compacted.at.date_naive() >= keep_from,
+    };
+    kept_on && young
+}
+
+fn must_trim(compacted: &Compacted, keep_from: NaiveDate) -> bool {
+    let straddles = compacted.first_date.is_some_and(|first| first < keep_from);
+    !compacted.damaged && (straddles || compacted.suppressed > 0)
+}
+
+fn old_quarantine(
+    policy: &DatasetPolicy,
+    facts: &DatasetFacts,
+    now: DateTime<Utc>,
+) -> Vec<ObjectVersion> {
+    let is_old = |version: &&ObjectVersion| {
+        let since = facts.ledger.quarantine.get(&version.key);
+        since.is_some_and(|since| policy.retention.keep.after(*since) <= now)
+    };
+    facts.quarantine.iter().filter(is_old).cloned().collect()
+}
+
+/// Versions by key, newest first within a key.
+pub fn by_key(versions: &[ObjectVersion]) -> BTreeMap<&str, Vec<&ObjectVersion>> {
+    let mut keys: BTreeMap<&str, Vec<&ObjectVersion>> = BTreeMap::new();
+    for version in versions {
+        keys.entry(&version.key).or_default().push(version);
+    }
+    keys
+}
+
+/// What leaves next by age, and when.
+pub fn due(policy: &DatasetPolicy, facts: &DatasetFacts) -> Vec<Due> {
+    let mut due = Vec::new();
+    if let Some(first) = facts.events.files.iter().map(|file| file.event_date).min() {
+        due.push(Due {
+            at: first_moment_without(policy, first),
+            what: format!("events of {first} leave {} ({})", policy.name, policy.retention.keep),
+        });
+    }
+    if let Some(keep) = policy.raw.keep {
+        let compacted = facts.raw.iter().filter(|version| version.latest);
+        let next = compacted
+            .filter_map(|version| facts.ledger.compacted(&version.key, &version.etag))
+            .filter(|compacted| !compacted.damaged)
+            .map(|compacted| keep.after(compacted.at))
+            .min();
+        due.extend(next.map(|at| Due {
+            at,
+            what: format!("raw objects of {} go, {keep} after compaction", policy.name),
+        }));
+    }
+    due
+}
+
+/// The first midnight (UTC) at which `day` is no longer kept. Calendar spans are not symmetric, so the
+/// answer is found by the rule itself, from the day after the span upwards.
+fn first_moment_without(policy: &DatasetPolicy, day: NaiveDate) -> DateTime<Utc> {
+    let keep = policy.retention.keep;
+    let midnight = |date: NaiveDate| date.and_time(chrono::NaiveTime::MIN).and_utc();
+    let start = keep.after(midnight(day)).date_naive();
+    let days = start.iter_days().take(8);
+    let first = days.into_iter().find(|date| keep.before_date(*date) > day);
+    midnight(first.unwrap_or(start))
+}
