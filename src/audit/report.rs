@@ -115,7 +115,9 @@ impl RunReport {
             now,
             plan: plan.to_owned(),
             actions: 0,
-            datasets: datasets.map(|policy| (policy.name.clone(), DatasetReport::default())).collect(),
+            datasets: datasets
+                .map(|policy| (policy.name.clone(), DatasetReport::default()))
+                .collect(),
             curated: BTreeMap::new(),
             purged: 0,
             requests: Vec::new(),

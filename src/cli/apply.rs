@@ -20,7 +20,12 @@ pub struct Apply {
 pub async fn main(global: &Global, command: &Apply) -> Result<(), Failure> {
     let plan = crate::plan::read(&command.file).map_err(Failure::from_error)?;
     let lake = Opened::open(global).await?;
-    let report = night(&lake, Source::Saved(Box::new(plan)), command.confirm.as_deref()).await?;
+    let report = night(
+        &lake,
+        Source::Saved(Box::new(plan)),
+        command.confirm.as_deref(),
+    )
+    .await?;
     super::print(global, &report)?;
     conclude(&report)
 }

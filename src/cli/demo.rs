@@ -27,12 +27,30 @@ const LAKE_BUCKET: &str = "acme-lake";
 
 /// The policies of the repository, which the demo copies. Only `lake.yaml` is its own: no grace, own key.
 const POLICIES: [(&str, &str); 6] = [
-    ("datasets/product.yaml", include_str!("../../policies/datasets/product.yaml")),
-    ("datasets/cart.yaml", include_str!("../../policies/datasets/cart.yaml")),
-    ("datasets/payment.yaml", include_str!("../../policies/datasets/payment.yaml")),
-    ("datasets/post_purchase.yaml", include_str!("../../policies/datasets/post_purchase.yaml")),
-    ("curated/booking_funnel_daily.yaml", include_str!("../../policies/curated/booking_funnel_daily.yaml")),
-    ("curated/booking_funnel_daily.sql", include_str!("../../policies/curated/booking_funnel_daily.sql")),
+    (
+        "datasets/product.yaml",
+        include_str!("../../policies/datasets/product.yaml"),
+    ),
+    (
+        "datasets/cart.yaml",
+        include_str!("../../policies/datasets/cart.yaml"),
+    ),
+    (
+        "datasets/payment.yaml",
+        include_str!("../../policies/datasets/payment.yaml"),
+    ),
+    (
+        "datasets/post_purchase.yaml",
+        include_str!("../../policies/datasets/post_purchase.yaml"),
+    ),
+    (
+        "curated/booking_funnel_daily.yaml",
+        include_str!("../../policies/curated/booking_funnel_daily.yaml"),
+    ),
+    (
+        "curated/booking_funnel_daily.sql",
+        include_str!("../../policies/curated/booking_funnel_daily.sql"),
+    ),
 ];
 
 /// Arguments of `demo`; the folder is --dir.
@@ -62,9 +80,15 @@ pub async fn main(global: &Global, command: &Demo) -> Result<(), Failure> {
     let generated = generate(command.seed, command.events, clock.now());
     let before = Size {
         objects: generated.objects.len() as u64,
-        bytes: generated.objects.iter().map(|object| object.body.len() as u64).sum(),
+        bytes: generated
+            .objects
+            .iter()
+            .map(|object| object.body.len() as u64)
+            .sum(),
     };
-    fill(&s3, generated.objects).await.map_err(Failure::from_error)?;
+    fill(&s3, generated.objects)
+        .await
+        .map_err(Failure::from_error)?;
     request_erasure(&lake, &s3).await?;
     if command.prepare_only {
         super::say(&format!(
@@ -91,7 +115,11 @@ pub async fn main(global: &Global, command: &Demo) -> Result<(), Failure> {
 /// The folder, made; it must hold nothing yet.
 fn fresh(dir: &Path) -> Result<PathBuf, Failure> {
     let failed = |error: std::io::Error| {
-        Failure::new(Exit::Failed, format!("could not make folder {}: {error}", dir.display()), "")
+        Failure::new(
+            Exit::Failed,
+            format!("could not make folder {}: {error}", dir.display()),
+            "",
+        )
     };
     std::fs::create_dir_all(dir).map_err(failed)?;
     if std::fs::read_dir(dir).map_err(failed)?.next().is_some() {
@@ -106,9 +134,15 @@ fn fresh(dir: &Path) -> Result<PathBuf, Failure> {
 fn write_policies(dir: &Path) -> Result<(), Failure> {
     let write = |path: PathBuf, text: &str| {
         let parent = path.parent().unwrap_or(dir);
-        std::fs::create_dir_all(parent).and_then(|()| std::fs::write(&path, text)).map_err(|error| {
-            Failure::new(Exit::Failed, format!("could not write {}: {error}", path.display()), "")
-        })
+        std::fs::create_dir_all(parent)
+            .and_then(|()| std::fs::write(&path, text))
+            .map_err(|error| {
+                Failure::new(
+                    Exit::Failed,
+                    format!("could not write {}: {error}", path.display()),
+                    "",
+                )
+            })
     };
     let key = dir.join(DEMO_KEY);
     write(key.clone(), &Key::generate().map_err(Failure::from_error)?)?;
@@ -138,7 +172,8 @@ async fn fill(s3: &WriteS3, objects: Vec<RawObject>) -> Result<(), S3Error> {
     futures::stream::iter(objects)
         .map(Ok)
         .try_for_each_concurrent(PUT_AT_ONCE, |object| async move {
-            s3.put(&object.bucket, &object.key, object.body, PutIf::Always).await?;
+            s3.put(&object.bucket, &object.key, object.body, PutIf::Always)
+                .await?;
             Ok(())
         })
         .await
@@ -150,7 +185,8 @@ async fn request_erasure(lake: &Opened, s3: &WriteS3) -> Result<(), Failure> {
         text: SUBJECT_ERASED.into(),
     };
     let key = lake.key().map_err(Failure::from_error)?;
-    let request = Request::new(&key, lake.clock.now(), &[identifier]).map_err(Failure::from_error)?;
+    let request =
+        Request::new(&key, lake.clock.now(), &[identifier]).map_err(Failure::from_error)?;
     let places = Places::new(&lake.policies.lake.location);
     request.file(s3, &places).await.map_err(Failure::from_error)
 }
@@ -164,9 +200,15 @@ struct Size {
 
 /// What the event tables take.
 async fn after(lake: &Opened) -> Result<Size, Failure> {
-    let facts = Facts::tables(&lake.reader(), &lake.policies).await.map_err(Failure::from_error)?;
+    let facts = Facts::tables(&lake.reader(), &lake.policies)
+        .await
+        .map_err(Failure::from_error)?;
     let mut size = Size::default();
-    for file in facts.datasets.values().flat_map(|dataset| &dataset.events.files) {
+    for file in facts
+        .datasets
+        .values()
+        .flat_map(|dataset| &dataset.events.files)
+    {
         size.objects += 1;
         size.bytes += file.size;
     }
@@ -175,13 +217,22 @@ async fn after(lake: &Opened) -> Result<Size, Failure> {
 
 /// The funnel of the last whole day.
 async fn funnel(lake: &Opened) -> Result<Vec<FunnelLine>, Failure> {
-    let facts = Facts::tables(&lake.reader(), &lake.policies).await.map_err(Failure::from_error)?;
-    let Some(table) = facts.curated.get(FUNNEL).and_then(|facts| facts.table.as_ref()) else {
+    let facts = Facts::tables(&lake.reader(), &lake.policies)
+        .await
+        .map_err(Failure::from_error)?;
+    let Some(table) = facts
+        .curated
+        .get(FUNNEL)
+        .and_then(|facts| facts.table.as_ref())
+    else {
         return Ok(Vec::new());
     };
     let day = last_whole_day(lake.clock.now());
     let context = curation::session();
-    table.register(&context, FUNNEL).await.map_err(Failure::from_error)?;
+    table
+        .register(&context, FUNNEL)
+        .await
+        .map_err(Failure::from_error)?;
     let batches = context
         .sql(&format!(
             "SELECT stage, device_type, users, sessions, drop_off FROM {FUNNEL} \
@@ -195,11 +246,17 @@ async fn funnel(lake: &Opened) -> Result<Vec<FunnelLine>, Failure> {
     let options = FormatOptions::default().with_null("");
     let mut lines = Vec::new();
     for batch in &batches {
-        let columns: Result<Vec<_>, _> =
-            batch.columns().iter().map(|column| ArrayFormatter::try_new(column, &options)).collect();
+        let columns: Result<Vec<_>, _> = batch
+            .columns()
+            .iter()
+            .map(|column| ArrayFormatter::try_new(column, &options))
+            .collect();
         let columns = columns.map_err(Failure::from_error)?;
         for row in 0..batch.num_rows() {
-            let cells = columns.iter().map(|column| column.value(row).to_string()).collect();
+            let cells = columns
+                .iter()
+                .map(|column| column.value(row).to_string())
+                .collect();
             lines.push(FunnelLine { day, cells });
         }
     }
@@ -249,7 +306,9 @@ impl fmt::Display for Shown {
         }
         for line in &self.funnel {
             let cell = |index: usize| line.cells.get(index).map_or("", String::as_str);
-            let drop_off = cell(4).parse::<f64>().map_or(String::new(), |share| format!("{:.1} %", share * 100.0));
+            let drop_off = cell(4)
+                .parse::<f64>()
+                .map_or(String::new(), |share| format!("{:.1} %", share * 100.0));
             writeln!(
                 formatter,
                 "  {:<14} {:<10} {:>7} {:>9} {:>9}",

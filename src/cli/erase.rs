@@ -62,32 +62,51 @@ async fn file(global: &Global, lake: &Opened, add: &Add) -> Result<(), Failure> 
         identifiers.push(identifier(&lake.policies, line)?);
     }
     if identifiers.is_empty() {
-        return Err(Failure::usage("no identifier was given", "write KIND=VALUE, such as user_id=789456"));
+        return Err(Failure::usage(
+            "no identifier was given",
+            "write KIND=VALUE, such as user_id=789456",
+        ));
     }
     let received = received(add, lake.clock.now())?;
     let key = lake.key().map_err(Failure::from_error)?;
     let request = Request::new(&key, received, &identifiers).map_err(Failure::from_error)?;
     let s3 = WriteS3::new(lake.connection.clone());
     let places = Places::new(&lake.policies.lake.location);
-    request.file(&s3, &places).await.map_err(Failure::from_error)?;
+    request
+        .file(&s3, &places)
+        .await
+        .map_err(Failure::from_error)?;
     super::print(global, &Listed(vec![Shown::of(&request)]))
 }
 
 fn standard_input() -> Result<Vec<String>, Failure> {
     let mut text = String::new();
-    std::io::stdin().read_to_string(&mut text).map_err(Failure::from_error)?;
-    Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect())
+    std::io::stdin()
+        .read_to_string(&mut text)
+        .map_err(Failure::from_error)?;
+    Ok(text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .map(str::to_owned)
+        .collect())
 }
 
 /// The value is never repeated in an error.
 fn identifier(policies: &Policies, line: &str) -> Result<Identifier, Failure> {
     let kinds: Vec<&str> = policies.identifier_kinds().into_iter().collect();
-    let hint = format!("write KIND=VALUE; the policies know the kinds {}", kinds.join(", "));
+    let hint = format!(
+        "write KIND=VALUE; the policies know the kinds {}",
+        kinds.join(", ")
+    );
     let Some((kind, value)) = line.split_once('=') else {
         return Err(Failure::usage("an identifier has no `=`", &hint));
     };
     if !kinds.contains(&kind) {
-        return Err(Failure::usage("an identifier's kind is in no policy", &hint));
+        return Err(Failure::usage(
+            "an identifier's kind is in no policy",
+            &hint,
+        ));
     }
     if value.is_empty() {
         return Err(Failure::usage(format!("the {kind} is empty"), &hint));
@@ -102,7 +121,11 @@ fn received(add: &Add, now: DateTime<Utc>) -> Result<DateTime<Utc>, Failure> {
     let Some(date) = add.received else {
         return Ok(now);
     };
-    let end_of_day = date.succ_opt().unwrap_or(date).and_time(chrono::NaiveTime::MIN).and_utc();
+    let end_of_day = date
+        .succ_opt()
+        .unwrap_or(date)
+        .and_time(chrono::NaiveTime::MIN)
+        .and_utc();
     if date > now.date_naive() {
         return Err(Failure::usage("--received lies in the future", ""));
     }
@@ -111,9 +134,14 @@ fn received(add: &Add, now: DateTime<Utc>) -> Result<DateTime<Utc>, Failure> {
 
 async fn list(global: &Global, lake: &Opened) -> Result<(), Failure> {
     let places = Places::new(&lake.policies.lake.location);
-    let mut all = request::all(&lake.reader(), &places).await.map_err(Failure::from_error)?;
+    let mut all = request::all(&lake.reader(), &places)
+        .await
+        .map_err(Failure::from_error)?;
     all.sort_by_key(|(request, _)| (request.state == State::Certified, request.deadline));
-    super::print(global, &Listed(all.iter().map(|(request, _)| Shown::of(request)).collect()))
+    super::print(
+        global,
+        &Listed(all.iter().map(|(request, _)| Shown::of(request)).collect()),
+    )
 }
 
 /// A request as it is shown: nothing of the subject.

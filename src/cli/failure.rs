@@ -108,5 +108,7 @@ fn is_held(error: &(dyn Error + 'static)) -> bool {
 }
 
 fn is_conflict(error: &(dyn Error + 'static)) -> bool {
-    error.downcast_ref::<TableError>().is_some_and(|error| error.conflict)
+    error
+        .downcast_ref::<TableError>()
+        .is_some_and(|error| error.conflict)
 }

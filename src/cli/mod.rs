@@ -36,7 +36,13 @@ pub struct Arguments {
 #[derive(Debug, clap::Args)]
 struct Global {
     /// Folder with lake.yaml, datasets/ and curated/.
-    #[arg(long, global = true, value_name = "DIR", default_value = "policies", env = "LAKEWARDEN_POLICIES")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        default_value = "policies",
+        env = "LAKEWARDEN_POLICIES"
+    )]
     policies: PathBuf,
     /// S3 endpoint, if it is not AWS. Credentials come from the standard AWS environment and profiles.
     #[arg(long, global = true, value_name = "URL")]
@@ -106,21 +112,34 @@ pub async fn main() -> ExitCode {
 fn log_to_standard_error() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("error,lakewarden=warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .without_time()
+        .init();
 }
 
 /// Prints data: as JSON if that was asked for, else as text.
 #[expect(clippy::print_stdout, reason = "data goes to standard output")]
-fn print(global: &Global, value: &(impl serde::Serialize + std::fmt::Display)) -> Result<(), Failure> {
+fn print(
+    global: &Global,
+    value: &(impl serde::Serialize + std::fmt::Display),
+) -> Result<(), Failure> {
     match global.output {
         Output::Text => print!("{value}"),
-        Output::Json => println!("{}", serde_json::to_string_pretty(value).map_err(Failure::from_error)?),
+        Output::Json => println!(
+            "{}",
+            serde_json::to_string_pretty(value).map_err(Failure::from_error)?
+        ),
     }
     Ok(())
 }
 
 /// Says something to the person at the terminal.
-#[expect(clippy::print_stderr, reason = "everything but data goes to standard error")]
+#[expect(
+    clippy::print_stderr,
+    reason = "everything but data goes to standard error"
+)]
 fn say(text: &str) {
     eprintln!("{text}");
 }

@@ -46,8 +46,9 @@ impl Opened {
             ));
         }
         let policies = Policies::load(&global.policies).map_err(Failure::from_error)?;
-        let connection =
-            Connection::remote(global.endpoint.as_deref()).await.map_err(Failure::from_error)?;
+        let connection = Connection::remote(global.endpoint.as_deref())
+            .await
+            .map_err(Failure::from_error)?;
         Ok(Self {
             key: policies.lake.key.clone(),
             policies,
@@ -62,15 +63,18 @@ impl Opened {
         let folder = dir.join(DEMO_POLICIES);
         if !folder.is_dir() {
             return Err(Failure::usage(
-                format!("{} is not a demo folder: it has no {DEMO_POLICIES} folder", dir.display()),
+                format!(
+                    "{} is not a demo folder: it has no {DEMO_POLICIES} folder",
+                    dir.display()
+                ),
                 "make one with `lakewarden demo --dir DIR`, or use --policies for a real lake",
             ));
         }
         let policies = Policies::load(&folder).map_err(Failure::from_error)?;
         let connection = match &global.endpoint {
-            Some(endpoint) => {
-                Connection::remote(Some(endpoint)).await.map_err(Failure::from_error)?
-            }
+            Some(endpoint) => Connection::remote(Some(endpoint))
+                .await
+                .map_err(Failure::from_error)?,
             None => Connection::embedded(&embedded(&dir.join(DEMO_STORE), clock, None)?),
         };
         Ok(Self {
@@ -113,5 +117,6 @@ pub fn embedded(
         clock: dated,
         access_log_file,
     };
-    EmbeddedS3::open_with(root, options).map_err(|error| Failure::new(Exit::Storage, error.to_string(), ""))
+    EmbeddedS3::open_with(root, options)
+        .map_err(|error| Failure::new(Exit::Storage, error.to_string(), ""))
 }

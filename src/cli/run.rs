@@ -56,9 +56,15 @@ pub async fn night(
 ) -> Result<RunReport, Failure> {
     let now = lake.clock.now();
     let s3 = WriteS3::new(lake.connection.clone());
-    let run = format!("{}-{}", now.format("%Y%m%dT%H%M%SZ"), &uuid::Uuid::new_v4().simple().to_string()[..8]);
+    let run = format!(
+        "{}-{}",
+        now.format("%Y%m%dT%H%M%SZ"),
+        &uuid::Uuid::new_v4().simple().to_string()[..8]
+    );
     let location = &lake.policies.lake.location;
-    let lease = Lease::take(&s3, location, &run, now).await.map_err(Failure::from_error)?;
+    let lease = Lease::take(&s3, location, &run, now)
+        .await
+        .map_err(Failure::from_error)?;
     let outcome = under_lease(lake, s3, run, source, confirm).await;
     let released = lease.release().await.map_err(Failure::from_error);
     let report = outcome?;
@@ -104,7 +110,9 @@ async fn carry_out(
     let now = lake.clock.now();
     let site = Site::open(s3, &lake.policies, run, now, suppression, may_destroy)
         .map_err(Failure::from_error)?;
-    job::apply(&site, &lake.policies, &|| lake.key(), plan, requests).await.map_err(Failure::from_error)
+    job::apply(&site, &lake.policies, &|| lake.key(), plan, requests)
+        .await
+        .map_err(Failure::from_error)
 }
 
 /// Until there are caps that stop a runaway deletion, a person agrees to the plan by its digest.
@@ -117,7 +125,10 @@ fn may_destroy(lake: &Opened, plan: &Plan, confirm: Option<&str>) -> Result<bool
         Some(digest) if digest == plan.digest => Ok(true),
         Some(_) => Err(Failure::new(
             Exit::Confirm,
-            format!("--confirm names another plan; this one is {}\n{plan}", plan.digest),
+            format!(
+                "--confirm names another plan; this one is {}\n{plan}",
+                plan.digest
+            ),
             "read this plan, then give its digest",
         )),
         None if destructive.is_empty() => Ok(false),
@@ -129,7 +140,10 @@ fn may_destroy(lake: &Opened, plan: &Plan, confirm: Option<&str>) -> Result<bool
                     "this would rewrite or delete for good, and needs to be confirmed:\n  {}",
                     steps.join("\n  ")
                 ),
-                &format!("read `lakewarden plan`, then add `--confirm {}`", plan.digest),
+                &format!(
+                    "read `lakewarden plan`, then add `--confirm {}`",
+                    plan.digest
+                ),
             ))
         }
     }

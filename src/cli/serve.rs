@@ -32,10 +32,18 @@ pub async fn main(global: &Global, command: &Serve) -> Result<(), Failure> {
         ));
     }
     let is_demo = dir.join(DEMO_POLICIES).is_dir();
-    let root = if is_demo { dir.join(DEMO_STORE) } else { dir.clone() };
+    let root = if is_demo {
+        dir.join(DEMO_STORE)
+    } else {
+        dir.clone()
+    };
     let server = embedded(&root, clock(global), command.access_log.clone())?;
     let failed = |error: std::io::Error| {
-        Failure::new(Exit::Failed, format!("could not listen on {}: {error}", command.listen), "")
+        Failure::new(
+            Exit::Failed,
+            format!("could not listen on {}: {error}", command.listen),
+            "",
+        )
     };
     let listener = TcpListener::bind(command.listen).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;

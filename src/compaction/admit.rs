@@ -120,7 +120,10 @@ impl Object<'_> {
         } else if self.site.suppression.covers(&event, time, &self.policy.pii) {
             entry.counts.suppressed += 1;
         } else {
-            let position = self.first.as_ref().and_then(|first| position_of(first, ordinal));
+            let position = self
+                .first
+                .as_ref()
+                .and_then(|first| position_of(first, ordinal));
             self.admitted.events.push(Event {
                 json: event,
                 time,

@@ -73,7 +73,11 @@ pub async fn apply(
     let mut done = Compacted::default();
     let mut objects = read(site, policy, step, &mut done.findings).await?;
     refuse_new_fields(policy, existing.as_ref(), &mut objects, &mut done.findings);
-    let files = table.as_ref().map(Table::files).transpose()?.unwrap_or_default();
+    let files = table
+        .as_ref()
+        .map(Table::files)
+        .transpose()?
+        .unwrap_or_default();
     drop_duplicates(site, policy, &files, &mut objects, &mut done.findings).await?;
     for object in &objects {
         done.counts.add(object.entry.counts);
@@ -89,7 +93,16 @@ pub async fn apply(
     }
     let learned = learn(policy, existing.as_ref(), &objects);
     done.files = write(site, policy, &learned, &objects).await?;
-    commit(site, policy, table, existing.as_ref(), &learned, objects, &mut done).await?;
+    commit(
+        site,
+        policy,
+        table,
+        existing.as_ref(),
+        &learned,
+        objects,
+        &mut done,
+    )
+    .await?;
     Ok(done)
 }
 
@@ -130,7 +143,11 @@ async fn read_object(
     version: &ObjectVersion,
 ) -> Result<Result<Admitted, String>, S3Error> {
     let bucket = &policy.raw.location.bucket;
-    let got = site.s3.read().get(bucket, &version.key, Pick::IfMatch(&version.etag)).await;
+    let got = site
+        .s3
+        .read()
+        .get(bucket, &version.key, Pick::IfMatch(&version.etag))
+        .await;
     match got {
         Ok(object) => Ok(Ok(admit(site, policy, keep_from, version, &object.bytes))),
         Err(error) => match error.kind {
@@ -193,7 +210,10 @@ async fn drop_duplicates(
 }
 
 fn learn(policy: &DatasetPolicy, existing: Option<&Schema>, objects: &[Admitted]) -> SchemaRef {
-    let events = objects.iter().flat_map(|object| &object.events).map(|event| &event.json);
+    let events = objects
+        .iter()
+        .flat_map(|object| &object.events)
+        .map(|event| &event.json);
     let on_new_field = match (policy.schema.on_new_field, existing) {
         // The first commit makes the table; there is nothing yet that a field could be new to.
         (_, None) | (OnNewField::Add, _) => NewFields::Add,
@@ -202,7 +222,11 @@ fn learn(policy: &DatasetPolicy, existing: Option<&Schema>, objects: &[Admitted]
     decode::learn(existing, events, &rules(policy, on_new_field, existing)).schema
 }
 
-fn rules(policy: &DatasetPolicy, on_new_field: NewFields, existing: Option<&Schema>) -> SchemaRules {
+fn rules(
+    policy: &DatasetPolicy,
+    on_new_field: NewFields,
+    existing: Option<&Schema>,
+) -> SchemaRules {
     let there = existing.map_or(0, |existing| leaf_paths(existing).len());
     SchemaRules {
         on_new_field,
@@ -252,8 +276,10 @@ async fn commit(
     let ledger_folder = site.places.ledger(&policy.name);
     let ledger = Ledger::load(site.s3.read(), &ledger_folder, committed).await?;
 
-    let (entries, broken): (Vec<_>, Vec<_>) =
-        objects.into_iter().map(|object| (object.entry, object.quarantined)).unzip();
+    let (entries, broken): (Vec<_>, Vec<_>) = objects
+        .into_iter()
+        .map(|object| (object.entry, object.quarantined))
+        .unzip();
     let broken: Vec<Quarantined> = broken.into_iter().flatten().collect();
     done.quarantine = quarantine(site, policy, ledger.next, &broken).await?;
     let segment = Segment {
@@ -294,11 +320,17 @@ async fn quarantine(
     let mut lines = Vec::new();
     for record in broken {
         serde_json::to_writer(&mut lines, record).map_err(|error| {
-            S3Error::new(format!("write {key}"), error.to_string(), S3ErrorKind::Other)
+            S3Error::new(
+                format!("write {key}"),
+                error.to_string(),
+                S3ErrorKind::Other,
+            )
         })?;
         lines.push(b'\n');
     }
-    site.s3.put(&folder.bucket, &key, lines, PutIf::Always).await?;
+    site.s3
+        .put(&folder.bucket, &key, lines, PutIf::Always)
+        .await?;
     Ok(Some(key))
 }
 
@@ -323,6 +355,9 @@ mod tests {
         let batch = rows::batch(&learned.schema, &[&event]).unwrap();
         let back = decode::rebuild(&batch, 0).unwrap();
         assert!(decode::semantically_equal(&json, &back));
-        assert_eq!(rows::payload_schema(&rows::table_schema(&learned.schema)), *learned.schema);
+        assert_eq!(
+            rows::payload_schema(&rows::table_schema(&learned.schema)),
+            *learned.schema
+        );
     }
 }

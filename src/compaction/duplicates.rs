@@ -11,10 +11,10 @@ use arrow::datatypes::{Int32Type, Int64Type};
 use chrono::NaiveDate;
 
 use crate::decode::{self, Json};
-use crate::lake::tables::DataFile;
 use crate::lake::parquet_files;
 use crate::lake::rows::{self, Event, KAFKA_PARTITION, KafkaPosition, OFFSET, RowsError, TOPIC};
 use crate::lake::site::Site;
+use crate::lake::tables::DataFile;
 use crate::policy::DatasetPolicy;
 
 /// What makes two events one.
@@ -46,7 +46,10 @@ impl Duplicates {
         let mut wanted: BTreeMap<NaiveDate, HashMap<Identity, ()>> = BTreeMap::new();
         for event in events {
             if let Some(identity) = identity(event, policy) {
-                wanted.entry(event.time.date_naive()).or_default().insert(identity, ());
+                wanted
+                    .entry(event.time.date_naive())
+                    .or_default()
+                    .insert(identity, ());
             }
         }
         let mut known = Self::default();
@@ -59,7 +62,8 @@ impl Duplicates {
             let failed = |error| rows::parquet_error(&file.path, &error);
             // The narrow look first: most nights bring nothing that is there already.
             let narrow = [TOPIC, KAFKA_PARTITION, OFFSET];
-            let positions = parquet_files::decode_columns(bytes.clone(), &narrow).map_err(failed)?;
+            let positions =
+                parquet_files::decode_columns(bytes.clone(), &narrow).map_err(failed)?;
             let by_fields = !policy.events.deduplicate_by.is_empty();
             if !by_fields && !positions.iter().flatten().any(|batch| meets(batch, wanted)) {
                 continue;
@@ -86,7 +90,12 @@ impl Duplicates {
                 continue;
             };
             if wanted.contains_key(&identity) {
-                let known = self.days.entry(day).or_default().entry(identity).or_default();
+                let known = self
+                    .days
+                    .entry(day)
+                    .or_default()
+                    .entry(identity)
+                    .or_default();
                 known.push(decode::fingerprint(&event));
             }
         }
@@ -137,17 +146,23 @@ fn identity_of(
 
 fn meets(batch: &RecordBatch, wanted: &HashMap<Identity, ()>) -> bool {
     let positions = positions(batch).into_iter().flatten();
-    positions.into_iter().any(|position| wanted.contains_key(&Identity::Kafka(position)))
+    positions
+        .into_iter()
+        .any(|position| wanted.contains_key(&Identity::Kafka(position)))
 }
 
 /// The Kafka positions of the rows, where they have one.
 fn positions(batch: &RecordBatch) -> Vec<Option<KafkaPosition>> {
     let (Some(topics), Some(partitions), Some(offsets)) = (
-        batch.column_by_name(TOPIC).and_then(|column| column.as_string_opt::<i32>()),
+        batch
+            .column_by_name(TOPIC)
+            .and_then(|column| column.as_string_opt::<i32>()),
         batch
             .column_by_name(KAFKA_PARTITION)
             .and_then(|column| column.as_primitive_opt::<Int32Type>()),
-        batch.column_by_name(OFFSET).and_then(|column| column.as_primitive_opt::<Int64Type>()),
+        batch
+            .column_by_name(OFFSET)
+            .and_then(|column| column.as_primitive_opt::<Int64Type>()),
     ) else {
         return vec![None; batch.num_rows()];
     };

@@ -32,7 +32,12 @@ pub fn plan(policy: &DatasetPolicy, facts: &DatasetFacts, now: DateTime<Utc>) ->
         .raw
         .iter()
         .filter(|version| version.latest && !version.marker && !is_marker(version))
-        .filter(|version| facts.ledger.compacted(&version.key, &version.etag).is_none())
+        .filter(|version| {
+            facts
+                .ledger
+                .compacted(&version.key, &version.etag)
+                .is_none()
+        })
         .collect();
     let keep_from = policy.retention.keep.before_date(now.date_naive());
     batches(&new)

@@ -11,7 +11,9 @@ use datafusion::datasource::MemTable;
 use datafusion::logical_expr::{col, lit};
 use datafusion::prelude::SessionContext;
 
-use super::{CurationError, QUERY, Staleness, input_transaction, inputs, query_version, session, staleness};
+use super::{
+    CurationError, QUERY, Staleness, input_transaction, inputs, query_version, session, staleness,
+};
 use crate::lake::facts::Facts;
 use crate::lake::parquet_files::{self, Layout};
 use crate::lake::s3::PutIf;
@@ -64,11 +66,16 @@ pub async fn apply(
     };
     for input in &inputs {
         if let Some(version) = facts.table_version(input) {
-            change.transactions.push((input_transaction(input), version));
+            change
+                .transactions
+                .push((input_transaction(input), version));
         }
     }
     change.remove = table.files()?;
-    change.remove.retain(|file| days.as_ref().is_none_or(|days| days.contains(&file.event_date)));
+    change.remove.retain(|file| {
+        days.as_ref()
+            .is_none_or(|days| days.contains(&file.event_date))
+    });
     for (day, part) in parts.iter().filter(|(_, part)| part.num_rows() > 0) {
         change.add.push(write(site, policy, *day, part).await?);
     }
@@ -98,13 +105,26 @@ async fn query(
         };
         let whole = format!("{input} (whole)");
         table.register(&context, &whole).await?;
-        let mut frame =
-            context.table(datafusion::common::TableReference::bare(whole.as_str())).await.map_err(failed)?;
+        let mut frame = context
+            .table(datafusion::common::TableReference::bare(whole.as_str()))
+            .await
+            .map_err(failed)?;
         if let Some(days) = days {
-            let wanted = days.iter().map(|day| lit(datafusion::scalar::ScalarValue::Date32(Some(Date32Type::from_naive_date(*day)))));
-            frame = frame.filter(col(PARTITION).in_list(wanted.collect(), false)).map_err(failed)?;
+            let wanted = days.iter().map(|day| {
+                lit(datafusion::scalar::ScalarValue::Date32(Some(
+                    Date32Type::from_naive_date(*day),
+                )))
+            });
+            frame = frame
+                .filter(col(PARTITION).in_list(wanted.collect(), false))
+                .map_err(failed)?;
         }
-        context.register_table(datafusion::common::TableReference::bare(input.as_str()), frame.into_view()).map_err(failed)?;
+        context
+            .register_table(
+                datafusion::common::TableReference::bare(input.as_str()),
+                frame.into_view(),
+            )
+            .map_err(failed)?;
     }
     let frame = context.sql(&policy.query).await.map_err(failed)?;
     let schema: SchemaRef = Arc::new(frame.schema().as_arrow().clone());
@@ -146,7 +166,9 @@ async fn check(policy: &CuratedPolicy, rows: &RecordBatch) -> Result<(), Curatio
     };
     let context: SessionContext = session();
     let table = MemTable::try_new(rows.schema(), vec![vec![rows.clone()]]).map_err(failed)?;
-    context.register_table(RESULT, Arc::new(table)).map_err(failed)?;
+    context
+        .register_table(RESULT, Arc::new(table))
+        .map_err(failed)?;
     for check in &policy.checks {
         let condition = condition(check);
         let broken = context
@@ -167,7 +189,10 @@ async fn check(policy: &CuratedPolicy, rows: &RecordBatch) -> Result<(), Curatio
 
 /// `not_null(column)` as SQL; anything else is SQL already.
 fn condition(check: &str) -> String {
-    let column = check.trim().strip_prefix("not_null(").and_then(|rest| rest.strip_suffix(')'));
+    let column = check
+        .trim()
+        .strip_prefix("not_null(")
+        .and_then(|rest| rest.strip_suffix(')'));
     match column {
         Some(column) => format!("{column} IS NOT NULL"),
         None => check.to_owned(),
@@ -183,7 +208,9 @@ fn partitions(
         table: policy.table.clone(),
         reason,
     };
-    let dates = rows.column_by_name(PARTITION).and_then(|column| column.as_primitive_opt::<Date32Type>());
+    let dates = rows
+        .column_by_name(PARTITION)
+        .and_then(|column| column.as_primitive_opt::<Date32Type>());
     let dates = dates.ok_or_else(|| failed(format!("{PARTITION} is not a date")))?;
     if dates.iter().any(|date| date.is_none()) {
         return Err(failed(format!("{PARTITION} is null in some rows")));
@@ -191,7 +218,10 @@ fn partitions(
     let distinct: BTreeSet<i32> = dates.iter().flatten().collect();
     let mut parts = BTreeMap::new();
     for number in distinct {
-        let mask: BooleanArray = dates.iter().map(|date| Some(date == Some(number))).collect();
+        let mask: BooleanArray = dates
+            .iter()
+            .map(|date| Some(date == Some(number)))
+            .collect();
         let part = filter_record_batch(rows, &mask).map_err(|error| failed(error.to_string()))?;
         let day = Date32Type::to_naive_date_opt(number)
             .ok_or_else(|| failed(format!("{PARTITION} is out of range")))?;
@@ -210,21 +240,35 @@ async fn write(
         table: policy.table.clone(),
         reason,
     };
-    let index = rows.schema().index_of(PARTITION).map_err(|error| failed(error.to_string()))?;
+    let index = rows
+        .schema()
+        .index_of(PARTITION)
+        .map_err(|error| failed(error.to_string()))?;
     let mut without_partition = rows.clone();
     without_partition.remove_column(index);
     let layout = Layout {
         sort_by: &[],
         identifiers: &[],
     };
-    let bytes = parquet_files::encode(&without_partition, layout).map_err(|error| failed(error.to_string()))?;
+    let bytes = parquet_files::encode(&without_partition, layout)
+        .map_err(|error| failed(error.to_string()))?;
     let folder = site.places.curated(&policy.table);
     let file = DataFile {
-        path: format!("{PARTITION}={day}/part-{}.zstd.parquet", uuid::Uuid::new_v4()),
+        path: format!(
+            "{PARTITION}={day}/part-{}.zstd.parquet",
+            uuid::Uuid::new_v4()
+        ),
         event_date: day,
         size: bytes.len() as u64,
         rows: rows.num_rows() as u64,
     };
-    site.s3.put(&folder.bucket, &folder.join(&file.path).prefix, bytes, PutIf::Absent).await?;
+    site.s3
+        .put(
+            &folder.bucket,
+            &folder.join(&file.path).prefix,
+            bytes,
+            PutIf::Absent,
+        )
+        .await?;
     Ok(file)
 }

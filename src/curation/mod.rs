@@ -96,9 +96,19 @@ pub async fn lineage(policies: &Policies, facts: &Facts) -> Result<Lineage, Cura
     }
     let mut lineage = Lineage::default();
     while !waiting.is_empty() {
-        let ready = |inputs: &BTreeSet<String>| !inputs.iter().any(|input| waiting.contains_key(input.as_str()));
-        let next = waiting.iter().find(|(_, inputs)| ready(inputs)).map(|(table, _)| *table);
-        let Some(policy) = policies.curated.iter().find(|policy| Some(policy.table.as_str()) == next)
+        let ready = |inputs: &BTreeSet<String>| {
+            !inputs
+                .iter()
+                .any(|input| waiting.contains_key(input.as_str()))
+        };
+        let next = waiting
+            .iter()
+            .find(|(_, inputs)| ready(inputs))
+            .map(|(table, _)| *table);
+        let Some(policy) = policies
+            .curated
+            .iter()
+            .find(|policy| Some(policy.table.as_str()) == next)
         else {
             let names: Vec<&str> = waiting.keys().copied().collect();
             return Err(CurationError::Circle(names.join(", ")));
@@ -122,22 +132,39 @@ pub fn plan(
     let (mut steps, mut findings) = (Vec::new(), Vec::new());
     let mut changing = changing.clone();
     for curatable in &lineage.tables {
-        let Some(policy) = policies.curated.iter().find(|policy| policy.table == curatable.table)
+        let Some(policy) = policies
+            .curated
+            .iter()
+            .find(|policy| policy.table == curatable.table)
         else {
             continue;
         };
-        let after: Vec<String> =
-            curatable.inputs.iter().filter_map(|input| changing.get(input)).flatten().cloned().collect();
+        let after: Vec<String> = curatable
+            .inputs
+            .iter()
+            .filter_map(|input| changing.get(input))
+            .flatten()
+            .cloned()
+            .collect();
         let missing = match &curatable.stale {
-            Staleness::Waiting(missing) => missing.iter().filter(|input| !changing.contains_key(*input)).collect(),
+            Staleness::Waiting(missing) => missing
+                .iter()
+                .filter(|input| !changing.contains_key(*input))
+                .collect(),
             _ => Vec::new(),
         };
         if let Some(input) = missing.first() {
-            findings.push(format!("curated table {} waits for {input}, which is not there yet", policy.table));
+            findings.push(format!(
+                "curated table {} waits for {input}, which is not there yet",
+                policy.table
+            ));
             continue;
         }
         if let Some(step) = step(policy, &curatable.stale, after) {
-            changing.entry(policy.table.clone()).or_default().push(step.id.clone());
+            changing
+                .entry(policy.table.clone())
+                .or_default()
+                .push(step.id.clone());
             steps.push(step);
         }
     }
@@ -148,11 +175,15 @@ fn step(policy: &CuratedPolicy, stale: &Staleness, after: Vec<String>) -> Option
     let table = &policy.table;
     let (days, why) = match stale {
         Staleness::Fresh | Staleness::Waiting(_) if after.is_empty() => return None,
-        Staleness::Fresh => (Some(BTreeSet::new()), "the days that the steps above change".to_owned()),
+        Staleness::Fresh => (
+            Some(BTreeSet::new()),
+            "the days that the steps above change".to_owned(),
+        ),
         Staleness::Waiting(_) => (None, "all days: the table is new".to_owned()),
-        Staleness::Days(days) => {
-            (Some(days.clone()), format!("{} days whose events have changed", days.len()))
-        }
+        Staleness::Days(days) => (
+            Some(days.clone()),
+            format!("{} days whose events have changed", days.len()),
+        ),
         Staleness::All(reason) => (None, format!("all days: {reason}")),
     };
     Some(Step {
@@ -183,7 +214,10 @@ pub async fn staleness(
     if !missing.is_empty() {
         return Ok(Staleness::Waiting(missing));
     }
-    let Some(table) = facts.table(&policy.table).and_then(|facts| facts.table.as_ref()) else {
+    let Some(table) = facts
+        .table(&policy.table)
+        .and_then(|facts| facts.table.as_ref())
+    else {
         return Ok(Staleness::All("the table is new"));
     };
     if table.transaction(QUERY).await? != Some(query_version(policy)) {
@@ -196,7 +230,11 @@ pub async fn staleness(
         };
         match input_table.days_changed_since(made_from).await? {
             Some(changed) => days.extend(changed),
-            None => return Ok(Staleness::All("an input's log no longer tells what changed")),
+            None => {
+                return Ok(Staleness::All(
+                    "an input's log no longer tells what changed",
+                ));
+            }
         }
     }
     match (days.is_empty(), policy.incremental) {
@@ -217,7 +255,11 @@ fn input_transaction(input: &str) -> String {
 /// A number that changes with the query.
 fn query_version(policy: &CuratedPolicy) -> u64 {
     let hash = digest(&SHA256, policy.query.as_bytes());
-    let number = hash.as_ref().iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte));
+    let number = hash
+        .as_ref()
+        .iter()
+        .take(8)
+        .fold(0, |number, byte| number << 8 | u64::from(*byte));
     // Delta's transaction versions are signed.
     number >> 1
 }
@@ -230,13 +272,19 @@ pub fn inputs(policy: &CuratedPolicy) -> Result<BTreeSet<String>, CurationError>
     };
     let state = session().state();
     let dialect = state.config().options().sql_parser.dialect;
-    let statement = state.sql_to_statement(&policy.query, &dialect).map_err(failed)?;
+    let statement = state
+        .sql_to_statement(&policy.query, &dialect)
+        .map_err(failed)?;
     let references = state.resolve_table_references(&statement).map_err(failed)?;
-    Ok(references.iter().map(|reference| reference.table().to_owned()).collect())
+    Ok(references
+        .iter()
+        .map(|reference| reference.table().to_owned())
+        .collect())
 }
 
 /// A DataFusion session that keeps names as they are written.
 pub fn session() -> SessionContext {
-    let config = SessionConfig::new().set_bool("datafusion.sql_parser.enable_ident_normalization", false);
+    let config =
+        SessionConfig::new().set_bool("datafusion.sql_parser.enable_ident_normalization", false);
     SessionContext::new_with_config(config)
 }

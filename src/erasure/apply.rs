@@ -70,7 +70,10 @@ impl Subjects {
             matchers: Vec::new(),
             erased: BTreeMap::new(),
         };
-        for open in requests.iter().filter(|open| step.requests.contains(&open.request.id)) {
+        for open in requests
+            .iter()
+            .filter(|open| step.requests.contains(&open.request.id))
+        {
             let id = open.request.id.clone();
             let matcher = Matcher::new(&open.identifiers, &policy.pii);
             subjects.erased.insert(id.clone(), Erased::default());
@@ -81,7 +84,10 @@ impl Subjects {
 
     /// The requests that an event is about.
     fn of_event(&self, event: &Json) -> Vec<&str> {
-        let hit = self.matchers.iter().filter(|(_, matcher)| matcher.hits(event));
+        let hit = self
+            .matchers
+            .iter()
+            .filter(|(_, matcher)| matcher.hits(event));
         hit.map(|(id, _)| id.as_str()).collect()
     }
 
@@ -90,7 +96,10 @@ impl Subjects {
         match content {
             Some(event) => self.of_event(event),
             None => {
-                let hit = self.matchers.iter().filter(|(_, matcher)| matcher.mentions(bytes));
+                let hit = self
+                    .matchers
+                    .iter()
+                    .filter(|(_, matcher)| matcher.mentions(bytes));
                 hit.map(|(id, _)| id.as_str()).collect()
             }
         }
@@ -108,13 +117,20 @@ impl Subjects {
 }
 
 /// Puts the pending subjects on the suppression list.
-pub async fn suppress(site: &Site, key: &Key, requests: &[OpenRequest]) -> Result<(), ErasureError> {
+pub async fn suppress(
+    site: &Site,
+    key: &Key,
+    requests: &[OpenRequest],
+) -> Result<(), ErasureError> {
     let hasher = key.hasher(Purpose::Suppression)?;
     for open in super::pending(requests) {
         let mut hashes: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for identifier in &open.identifiers {
             let hash = hasher.hash(&identifier.canonical_form());
-            hashes.entry(identifier.kind.clone()).or_default().insert(hash);
+            hashes
+                .entry(identifier.kind.clone())
+                .or_default()
+                .insert(hash);
         }
         let entry = Suppressed {
             version: 1,
@@ -122,9 +138,17 @@ pub async fn suppress(site: &Site, key: &Key, requests: &[OpenRequest]) -> Resul
             hashes,
             before: open.request.received,
         };
-        let place =
-            site.places.system(&format!("erasure/suppression/{}.json", open.request.id));
-        put_json(&site.s3, &place.bucket, &place.prefix, &entry, PutIf::Always).await?;
+        let place = site
+            .places
+            .system(&format!("erasure/suppression/{}.json", open.request.id));
+        put_json(
+            &site.s3,
+            &place.bucket,
+            &place.prefix,
+            &entry,
+            PutIf::Always,
+        )
+        .await?;
     }
     Ok(())
 }
@@ -139,12 +163,18 @@ pub async fn apply(
     quarantine: &[String],
 ) -> Result<DatasetErasure, ErasureError> {
     let mut subjects = Subjects::new(policy, step, requests);
-    let searched: BTreeSet<&str> =
-        step.files.iter().chain(files).map(|file| file.path.as_str()).collect();
+    let searched: BTreeSet<&str> = step
+        .files
+        .iter()
+        .chain(files)
+        .map(|file| file.path.as_str())
+        .collect();
     erase_rows(site, policy, &searched, &mut subjects).await?;
 
     let planned = step.quarantine.iter().map(|version| version.key.as_str());
-    let keys: BTreeSet<&str> = planned.chain(quarantine.iter().map(String::as_str)).collect();
+    let keys: BTreeSet<&str> = planned
+        .chain(quarantine.iter().map(String::as_str))
+        .collect();
     for key in keys {
         erase_quarantined(site, key, &mut subjects).await?;
     }
@@ -220,7 +250,9 @@ async fn without_subjects(
     else {
         return Ok(Some(None));
     };
-    Ok(Some(Some(rows::write(site, policy, file.event_date, &survivors, expected).await?)))
+    Ok(Some(Some(
+        rows::write(site, policy, file.event_date, &survivors, expected).await?,
+    )))
 }
 
 /// Takes a subject's broken records out of a quarantine object; its older versions go.
@@ -246,7 +278,9 @@ async fn erase_quarantined(
     }
     if !hits.is_empty() {
         subjects.count(&hits, |erased| erased.quarantined += 1, |_| {});
-        site.s3.put(bucket, key, left, PutIf::Matches(&object.etag)).await?;
+        site.s3
+            .put(bucket, key, left, PutIf::Matches(&object.etag))
+            .await?;
     }
     let mut versions = site.s3.read().versions(bucket, key).await?;
     versions.retain(|version| version.key == key && !version.latest);
@@ -264,8 +298,11 @@ pub fn quarantined_record(line: &[u8]) -> Vec<u8> {
     if let Some(record) = text("record") {
         return record.as_bytes().to_vec();
     }
-    let decoded = text("record_base64")
-        .and_then(|record| base64::engine::general_purpose::STANDARD.decode(record).ok());
+    let decoded = text("record_base64").and_then(|record| {
+        base64::engine::general_purpose::STANDARD
+            .decode(record)
+            .ok()
+    });
     decoded.unwrap_or_else(|| line.to_vec())
 }
 
@@ -306,7 +343,11 @@ pub async fn read_version(
     bucket: &str,
     version: &ObjectVersion,
 ) -> Result<Option<crate::lake::s3::Object>, S3Error> {
-    let got = site.s3.read().get(bucket, &version.key, Pick::Version(&version.version)).await;
+    let got = site
+        .s3
+        .read()
+        .get(bucket, &version.key, Pick::Version(&version.version))
+        .await;
     match got {
         Ok(object) => Ok(Some(object)),
         Err(error) if error.kind == S3ErrorKind::NotFound => Ok(None),

@@ -14,9 +14,15 @@ use crate::policy::Policies;
 /// What lies outside every certificate, and who has to act there.
 const OUTSIDE: [(&str, &str); 4] = [
     ("Kafka topics", "the services: their topics' own retention"),
-    ("Snowflake, Time Travel and Fail-safe included", "the warehouse team"),
+    (
+        "Snowflake, Time Travel and Fail-safe included",
+        "the warehouse team",
+    ),
     ("replicas, backups and S3 access logs", "whoever runs them"),
-    ("events of the subject from after the request", "nobody: a new request, if the subject makes one"),
+    (
+        "events of the subject from after the request",
+        "nobody: a new request, if the subject makes one",
+    ),
 ];
 
 /// A certificate as it lies in the lake.
@@ -103,7 +109,12 @@ async fn write(
 ) -> Result<(), ErasureError> {
     let request = &open.request;
     let mut scope = vec![policies.lake.location.to_string()];
-    scope.extend(policies.datasets.iter().map(|policy| policy.raw.location.to_string()));
+    scope.extend(
+        policies
+            .datasets
+            .iter()
+            .map(|policy| policy.raw.location.to_string()),
+    );
     let outside = OUTSIDE.map(|(what, who)| Outside {
         what: what.into(),
         who: who.into(),
@@ -121,8 +132,17 @@ async fn write(
         verification: scan.clone(),
         outside: outside.to_vec(),
     };
-    let place = site.places.system(&format!("erasure/certificates/{}.json", request.id));
-    put_json(&site.s3, &place.bucket, &place.prefix, &certificate, PutIf::Always).await?;
+    let place = site
+        .places
+        .system(&format!("erasure/certificates/{}.json", request.id));
+    put_json(
+        &site.s3,
+        &place.bucket,
+        &place.prefix,
+        &certificate,
+        PutIf::Always,
+    )
+    .await?;
     let certified = Request {
         state: State::Certified,
         certified_at: Some(site.now),
@@ -136,7 +156,11 @@ async fn write(
 /// Older versions of the request still hold the sealed identifiers.
 async fn forget_older_versions(site: &Site, id: &str) -> Result<(), ErasureError> {
     let place = request::place(&site.places, id);
-    let mut versions = site.s3.read().versions(&place.bucket, &place.prefix).await?;
+    let mut versions = site
+        .s3
+        .read()
+        .versions(&place.bucket, &place.prefix)
+        .await?;
     versions.retain(|version| !version.latest);
     site.s3.delete_versions(&place.bucket, &versions).await?;
     Ok(())

@@ -46,7 +46,9 @@ pub async fn suspects(
     requests: &[OpenRequest],
 ) -> Result<Suspects, FactsError> {
     let mut suspects = Suspects::default();
-    let identifiers: Vec<_> = pending(requests).flat_map(|open| &open.identifiers).collect();
+    let identifiers: Vec<_> = pending(requests)
+        .flat_map(|open| &open.identifiers)
+        .collect();
     if identifiers.is_empty() {
         return Ok(suspects);
     }
@@ -65,24 +67,29 @@ pub async fn suspects(
                 async move {
                     let held =
                         parquet_files::may_hold(store, &key, file.size, wanted, RESCUED).await;
-                    held.map(|held| held.then(|| file.clone())).map_err(|error| TableError {
-                        attempted: format!("look for a subject in {key}"),
-                        reason: error.to_string(),
-                        conflict: false,
-                    })
+                    held.map(|held| held.then(|| file.clone()))
+                        .map_err(|error| TableError {
+                            attempted: format!("look for a subject in {key}"),
+                            reason: error.to_string(),
+                            conflict: false,
+                        })
                 }
             })
             .buffered(LOOK_AT_ONCE)
             .try_collect()
             .await?;
-        suspects.files.insert(policy.name.clone(), found.into_iter().flatten().collect());
+        suspects
+            .files
+            .insert(policy.name.clone(), found.into_iter().flatten().collect());
     }
     Ok(suspects)
 }
 
 /// Requests that are still to be carried out.
 fn pending(requests: &[OpenRequest]) -> impl Iterator<Item = &OpenRequest> {
-    requests.iter().filter(|open| open.request.state == State::Received)
+    requests
+        .iter()
+        .filter(|open| open.request.state == State::Received)
 }
 
 /// The step that takes pending subjects out of a dataset.
@@ -93,12 +100,23 @@ pub fn plan(
     requests: &[OpenRequest],
     compactions: &[String],
 ) -> Option<Step> {
-    let ids: Vec<String> = pending(requests).map(|open| open.request.id.clone()).collect();
+    let ids: Vec<String> = pending(requests)
+        .map(|open| open.request.id.clone())
+        .collect();
     if ids.is_empty() {
         return None;
     }
-    let files = suspects.files.get(&policy.name).cloned().unwrap_or_default();
-    let raw: Vec<_> = facts.raw.iter().filter(|version| !version.marker).cloned().collect();
+    let files = suspects
+        .files
+        .get(&policy.name)
+        .cloned()
+        .unwrap_or_default();
+    let raw: Vec<_> = facts
+        .raw
+        .iter()
+        .filter(|version| !version.marker)
+        .cloned()
+        .collect();
     let name = &policy.name;
     Some(Step {
         id: format!("erase-{name}"),

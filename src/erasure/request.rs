@@ -132,13 +132,17 @@ impl Request {
                 hash: key.hash(Purpose::Request, &identifier.canonical_form())?,
             });
         }
-        let pairs: Vec<(&str, &str)> =
-            identifiers.iter().map(|one| (one.kind.as_str(), one.text.as_str())).collect();
+        let pairs: Vec<(&str, &str)> = identifiers
+            .iter()
+            .map(|one| (one.kind.as_str(), one.text.as_str()))
+            .collect();
         let plain = serde_json::to_vec(&pairs).map_err(|_| RequestError::Malformed(id.clone()))?;
         Ok(Self {
             version: 1,
             sealed: Some(key.seal(&id, &plain)?),
-            deadline: received.checked_add_months(Months::new(1)).unwrap_or(received),
+            deadline: received
+                .checked_add_months(Months::new(1))
+                .unwrap_or(received),
             received,
             state: State::Received,
             erased_at: None,
@@ -160,7 +164,10 @@ impl Request {
         let plain = key.open(&self.id, sealed)?;
         let pairs: Vec<(String, String)> =
             serde_json::from_slice(&plain).map_err(|_| malformed())?;
-        Ok(pairs.into_iter().map(|(kind, text)| Identifier { kind, text }).collect())
+        Ok(pairs
+            .into_iter()
+            .map(|(kind, text)| Identifier { kind, text })
+            .collect())
     }
 
     /// Files the request.

@@ -73,14 +73,26 @@ pub async fn scan(
     policies: &Policies,
     requests: &[&OpenRequest],
 ) -> Result<BTreeMap<String, Scan>, S3Error> {
-    let mut scans: Vec<(&OpenRequest, Scan)> =
-        requests.iter().map(|open| (*open, Scan::default())).collect();
+    let mut scans: Vec<(&OpenRequest, Scan)> = requests
+        .iter()
+        .map(|open| (*open, Scan::default()))
+        .collect();
     let lake = &policies.lake.location;
     scan_place(site, policies, lake, None, &mut scans).await?;
     for policy in &policies.datasets {
-        scan_place(site, policies, &policy.raw.location, Some(policy), &mut scans).await?;
+        scan_place(
+            site,
+            policies,
+            &policy.raw.location,
+            Some(policy),
+            &mut scans,
+        )
+        .await?;
     }
-    Ok(scans.into_iter().map(|(open, scan)| (open.request.id.clone(), scan)).collect())
+    Ok(scans
+        .into_iter()
+        .map(|(open, scan)| (open.request.id.clone(), scan))
+        .collect())
 }
 
 async fn scan_place(
@@ -93,9 +105,12 @@ async fn scan_place(
     let bucket = &place.bucket;
     let uploads = site.s3.read().uploads(bucket, &place.prefix).await?;
     for (open, scan) in scans.iter_mut() {
-        let old = |started: Option<DateTime<Utc>>| started.is_none_or(|at| at < open.request.received);
-        scan.unfinished_uploads +=
-            uploads.iter().filter(|upload| old(upload.initiated)).count() as u64;
+        let old =
+            |started: Option<DateTime<Utc>>| started.is_none_or(|at| at < open.request.received);
+        scan.unfinished_uploads += uploads
+            .iter()
+            .filter(|upload| old(upload.initiated))
+            .count() as u64;
     }
     let mut versions = site.s3.read().versions(bucket, &place.prefix).await?;
     versions.retain(|version| !version.marker);
@@ -142,12 +157,18 @@ impl<'a> Content<'a> {
         if let Some(policy) = raw_of {
             return Self::raw(policy, &object.bytes);
         }
-        let path = version.key.strip_prefix(&place.prefix).unwrap_or(&version.key);
+        let path = version
+            .key
+            .strip_prefix(&place.prefix)
+            .unwrap_or(&version.key);
         let is_parquet = path.ends_with(".parquet");
         let mut parts = path.split('/');
         match (parts.next(), parts.next()) {
             (Some("events"), Some(name)) if is_parquet && !path.contains("/_delta_log/") => {
-                match policies.dataset(name).and_then(|policy| Self::rows(policy, object)) {
+                match policies
+                    .dataset(name)
+                    .and_then(|policy| Self::rows(policy, object))
+                {
                     Some(rows) => rows,
                     None => Self::Texts(vec![object.bytes.to_vec()]),
                 }
@@ -211,7 +232,11 @@ fn look(
     let mut found = |form: &str| {
         scan.traces.push(Trace {
             bucket: bucket.to_owned(),
-            key: if in_key { "(withheld)".into() } else { version.key.clone() },
+            key: if in_key {
+                "(withheld)".into()
+            } else {
+                version.key.clone()
+            },
             version: version.version.clone(),
             form: form.to_owned(),
         });
@@ -219,8 +244,11 @@ fn look(
     if in_key {
         found("token in the key");
     }
-    let in_metadata =
-        |(name, value): (&String, &String)| [name, value].iter().any(|text| holds_token(open, text.as_bytes()));
+    let in_metadata = |(name, value): (&String, &String)| {
+        [name, value]
+            .iter()
+            .any(|text| holds_token(open, text.as_bytes()))
+    };
     if object.metadata.iter().any(in_metadata) {
         found("token in the metadata");
     }
@@ -273,12 +301,18 @@ fn events_of(open: &OpenRequest, policy: &DatasetPolicy, events: &[Json]) -> (u6
 }
 
 fn holds_token(open: &OpenRequest, bytes: &[u8]) -> bool {
-    let mut texts = open.identifiers.iter().map(|identifier| identifier.text.as_bytes());
+    let mut texts = open
+        .identifiers
+        .iter()
+        .map(|identifier| identifier.text.as_bytes());
     texts.any(|text| contains_token(bytes, text))
 }
 
 fn holds_long_form(open: &OpenRequest, bytes: &[u8]) -> bool {
-    let mut texts = open.identifiers.iter().map(|identifier| identifier.text.as_bytes());
+    let mut texts = open
+        .identifiers
+        .iter()
+        .map(|identifier| identifier.text.as_bytes());
     texts.any(|text| {
         text.len() >= LONG_ENOUGH && bytes.windows(text.len()).any(|window| window == text)
     })
@@ -321,18 +355,34 @@ fn cells(object: &Object) -> Vec<Vec<u8>> {
     };
     let mut texts = Vec::new();
     for batch in &batches {
-        batch.columns().iter().for_each(|column| push_cells(column, &mut texts));
+        batch
+            .columns()
+            .iter()
+            .for_each(|column| push_cells(column, &mut texts));
     }
     texts
 }
 
 fn push_cells(column: &ArrayRef, texts: &mut Vec<Vec<u8>>) {
     if let Some(strings) = column.as_string_opt::<i32>() {
-        texts.extend(strings.iter().flatten().map(|text| text.as_bytes().to_vec()));
+        texts.extend(
+            strings
+                .iter()
+                .flatten()
+                .map(|text| text.as_bytes().to_vec()),
+        );
     } else if let Some(strings) = column.as_string_view_opt() {
-        texts.extend(strings.iter().flatten().map(|text| text.as_bytes().to_vec()));
+        texts.extend(
+            strings
+                .iter()
+                .flatten()
+                .map(|text| text.as_bytes().to_vec()),
+        );
     } else if let Some(fields) = column.as_struct_opt() {
-        fields.columns().iter().for_each(|column| push_cells(column, texts));
+        fields
+            .columns()
+            .iter()
+            .for_each(|column| push_cells(column, texts));
     } else if let Some(list) = column.as_list_opt::<i32>() {
         push_cells(list.values(), texts);
     } else if let Some(map) = column.as_map_opt() {

@@ -15,7 +15,9 @@ use crate::lake::ledger::{Entry, put_json};
 use crate::lake::s3::PutIf;
 use crate::lake::site::Site;
 use crate::lake::tables::DataFile;
-use crate::plan::{Action, Certify, Compact, Curate, Erase, Plan, Purge, Retain, RetainCurated, Step};
+use crate::plan::{
+    Action, Certify, Compact, Curate, Erase, Plan, Purge, Retain, RetainCurated, Step,
+};
 use crate::policy::{DatasetPolicy, Policies};
 use crate::retention;
 
@@ -73,7 +75,12 @@ pub async fn apply(
     let is_certify = |step: &&Step| matches!(step.action, Action::Certify(_));
     let is_erase = |step: &Step| matches!(step.action, Action::Erase(_));
     let last_erase = plan.steps.iter().rposition(is_erase);
-    for (index, step) in plan.steps.iter().enumerate().filter(|(_, step)| !is_certify(&step)) {
+    for (index, step) in plan
+        .steps
+        .iter()
+        .enumerate()
+        .filter(|(_, step)| !is_certify(&step))
+    {
         night.step(step).await;
         if Some(index) == last_erase {
             night.conclude_erasures().await;
@@ -84,15 +91,27 @@ pub async fn apply(
     night.report.requests = night.requests.iter().map(RequestReport::of).collect();
     if !plan.is_empty() {
         let place = site.places.system(&format!("reports/{}.json", site.run));
-        put_json(&site.s3, &place.bucket, &place.prefix, &night.report, PutIf::Absent).await?;
+        put_json(
+            &site.s3,
+            &place.bucket,
+            &place.prefix,
+            &night.report,
+            PutIf::Absent,
+        )
+        .await?;
     }
     Ok(night.report)
 }
 
 impl Night<'_> {
     async fn step(&mut self, step: &Step) {
-        if let Some(missing) = after(&step.action).iter().find(|id| self.failed.contains(*id)) {
-            self.report.failures.push(format!("{}: left out, because {missing} failed", step.id));
+        if let Some(missing) = after(&step.action)
+            .iter()
+            .find(|id| self.failed.contains(*id))
+        {
+            self.report
+                .failures
+                .push(format!("{}: left out, because {missing} failed", step.id));
             self.failed.insert(step.id.clone());
             return;
         }
@@ -119,7 +138,10 @@ impl Night<'_> {
     }
 
     fn dataset(&mut self, name: &str) -> Result<(&DatasetPolicy, &mut DatasetReport), StepError> {
-        let policy = self.policies.dataset(name).ok_or_else(|| format!("no policy for dataset {name}"))?;
+        let policy = self
+            .policies
+            .dataset(name)
+            .ok_or_else(|| format!("no policy for dataset {name}"))?;
         let report = self.report.datasets.entry(name.to_owned()).or_default();
         report.actions += 1;
         Ok((policy, report))
@@ -129,7 +151,11 @@ impl Night<'_> {
         let site = self.site;
         let (policy, _) = self.dataset(&action.dataset)?;
         let done = compaction::apply(site, policy, action).await?;
-        let report = self.report.datasets.entry(action.dataset.clone()).or_default();
+        let report = self
+            .report
+            .datasets
+            .entry(action.dataset.clone())
+            .or_default();
         report.counts.add(done.counts);
         report.objects += done.entries.len() as u64;
         report.raw_bytes += done.entries.iter().map(|entry| entry.size).sum::<u64>();
@@ -146,7 +172,10 @@ impl Night<'_> {
     async fn erase(&mut self, action: &Erase) -> Result<(), StepError> {
         // Until every dataset has been gone through without a failure, nothing is `erased`.
         for id in &action.requests {
-            self.erased.entry(id.clone()).or_insert((Erased::default(), true)).1 = false;
+            self.erased
+                .entry(id.clone())
+                .or_insert((Erased::default(), true))
+                .1 = false;
         }
         if !self.suppressed {
             erasure::suppress(self.site, &(self.key)()?, &self.requests).await?;
@@ -157,13 +186,27 @@ impl Night<'_> {
         let tonight = self.tonight.get(&action.dataset).unwrap_or(&nothing);
         let policy = self.policies.dataset(&action.dataset);
         let policy = policy.ok_or_else(|| format!("no policy for dataset {}", action.dataset))?;
-        let done =
-            erasure::apply(site, policy, action, &self.requests, &tonight.files, &tonight.quarantine)
-                .await?;
+        let done = erasure::apply(
+            site,
+            policy,
+            action,
+            &self.requests,
+            &tonight.files,
+            &tonight.quarantine,
+        )
+        .await?;
         let (_, report) = self.dataset(&action.dataset)?;
         report.erased_rows += done.erased.values().map(|erased| erased.rows).sum::<u64>();
-        report.erased_raw_records += done.erased.values().map(|erased| erased.raw_records).sum::<u64>();
-        report.erased_quarantined += done.erased.values().map(|erased| erased.quarantined).sum::<u64>();
+        report.erased_raw_records += done
+            .erased
+            .values()
+            .map(|erased| erased.raw_records)
+            .sum::<u64>();
+        report.erased_quarantined += done
+            .erased
+            .values()
+            .map(|erased| erased.quarantined)
+            .sum::<u64>();
         for (id, erased) in done.erased {
             let (sum, complete) = self.erased.entry(id).or_insert((Erased::default(), true));
             sum.add(erased);
@@ -193,7 +236,10 @@ impl Night<'_> {
                 done,
                 ..open.request.clone()
             };
-            match request.update(&self.site.s3, &self.site.places, &open.etag).await {
+            match request
+                .update(&self.site.s3, &self.site.places, &open.etag)
+                .await
+            {
                 Ok(etag) => {
                     open.request = request;
                     open.etag = etag;
@@ -226,13 +272,22 @@ impl Night<'_> {
 
     async fn retain_curated(&mut self, action: &RetainCurated) -> Result<(), StepError> {
         let rows = retention::apply_curated(self.site, action).await?;
-        self.report.curated.entry(action.table.clone()).or_default().retired_rows += rows;
+        self.report
+            .curated
+            .entry(action.table.clone())
+            .or_default()
+            .retired_rows += rows;
         Ok(())
     }
 
     async fn curate(&mut self, action: &Curate) -> Result<(), StepError> {
-        let policy = self.policies.curated.iter().find(|policy| policy.table == action.table);
-        let policy = policy.ok_or_else(|| format!("no policy for curated table {}", action.table))?;
+        let policy = self
+            .policies
+            .curated
+            .iter()
+            .find(|policy| policy.table == action.table);
+        let policy =
+            policy.ok_or_else(|| format!("no policy for curated table {}", action.table))?;
         let facts = Facts::tables(self.site.s3.read(), self.policies).await?;
         let done = curation::apply(self.site, policy, action, &facts).await?;
         let report = self.report.curated.entry(action.table.clone()).or_default();
@@ -262,11 +317,15 @@ impl Night<'_> {
             let Action::Certify(Certify { request, after }) = &step.action else {
                 continue;
             };
-            let erased = self.requests.iter().any(|open| {
-                open.request.id == *request && open.request.state == State::Erased
-            });
+            let erased = self
+                .requests
+                .iter()
+                .any(|open| open.request.id == *request && open.request.state == State::Erased);
             if !erased || after.iter().any(|id| self.failed.contains(id)) {
-                self.report.failures.push(format!("{}: left out, because an earlier step failed", step.id));
+                self.report.failures.push(format!(
+                    "{}: left out, because an earlier step failed",
+                    step.id
+                ));
                 continue;
             }
             due.insert(request.clone());
@@ -274,8 +333,11 @@ impl Night<'_> {
         if due.is_empty() {
             return;
         }
-        let requests: Vec<&OpenRequest> =
-            self.requests.iter().filter(|open| due.contains(&open.request.id)).collect();
+        let requests: Vec<&OpenRequest> = self
+            .requests
+            .iter()
+            .filter(|open| due.contains(&open.request.id))
+            .collect();
         let outcomes = erasure::certify(self.site, self.policies, &requests).await;
         self.conclude_certificates(outcomes, due.len());
     }
@@ -301,8 +363,16 @@ impl Night<'_> {
                     outcome.scan.unfinished_uploads
                 ));
             }
-            for open in self.requests.iter_mut().filter(|open| open.request.id == outcome.request) {
-                open.request.state = if clean { State::Certified } else { State::Received };
+            for open in self
+                .requests
+                .iter_mut()
+                .filter(|open| open.request.id == outcome.request)
+            {
+                open.request.state = if clean {
+                    State::Certified
+                } else {
+                    State::Received
+                };
             }
             self.report.scans.insert(outcome.request, outcome.scan);
         }

@@ -172,8 +172,14 @@ impl Night<'_> {
 
     fn push(&mut self, table: &str, step: Option<Step>) {
         if let Some(step) = step {
-            self.removers.entry(table.to_owned()).or_default().push(step.id.clone());
-            self.changers.entry(table.to_owned()).or_default().push(step.id.clone());
+            self.removers
+                .entry(table.to_owned())
+                .or_default()
+                .push(step.id.clone());
+            self.changers
+                .entry(table.to_owned())
+                .or_default()
+                .push(step.id.clone());
             self.steps.push(step);
         }
     }

@@ -155,12 +155,14 @@ impl object_store::CredentialProvider for SdkCredentials {
     type Credential = AwsCredential;
 
     async fn get_credential(&self) -> object_store::Result<Arc<AwsCredential>> {
-        let credentials = self.0.provide_credentials().await.map_err(|error| {
-            object_store::Error::Generic {
-                store: "S3",
-                source: Box::new(error),
-            }
-        })?;
+        let credentials =
+            self.0
+                .provide_credentials()
+                .await
+                .map_err(|error| object_store::Error::Generic {
+                    store: "S3",
+                    source: Box::new(error),
+                })?;
         Ok(Arc::new(AwsCredential {
             key_id: credentials.access_key_id().to_owned(),
             secret_key: credentials.secret_access_key().to_owned(),

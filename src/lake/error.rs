@@ -65,11 +65,7 @@ impl S3Error {
     }
 
     /// An error of our own, where no request failed.
-    pub fn new(
-        attempted: impl Into<String>,
-        reason: impl Into<String>,
-        kind: S3ErrorKind,
-    ) -> Self {
+    pub fn new(attempted: impl Into<String>, reason: impl Into<String>, kind: S3ErrorKind) -> Self {
         Self {
             attempted: attempted.into(),
             reason: reason.into(),
@@ -108,7 +104,9 @@ impl S3Error {
 
 fn status_of<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Option<&str> {
     // HEAD answers have no body, hence no code but the one that the SDK derives from the status.
-    error.as_service_error().and_then(ProvideErrorMetadata::code)
+    error
+        .as_service_error()
+        .and_then(ProvideErrorMetadata::code)
 }
 
 fn kind_of_code(code: Option<&str>, fallback: Option<&str>) -> S3ErrorKind {
@@ -116,9 +114,14 @@ fn kind_of_code(code: Option<&str>, fallback: Option<&str>) -> S3ErrorKind {
         "NoSuchBucket" => S3ErrorKind::NoSuchBucket,
         "NoSuchKey" | "NotFound" | "NoSuchVersion" | "NoSuchUpload" => S3ErrorKind::NotFound,
         "AccessDenied" | "Forbidden" | "AllAccessDisabled" => S3ErrorKind::AccessDenied,
-        "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "ExpiredToken" | "InvalidToken"
+        "InvalidAccessKeyId"
+        | "SignatureDoesNotMatch"
+        | "ExpiredToken"
+        | "InvalidToken"
         | "TokenRefreshRequired" => S3ErrorKind::Credentials,
-        "PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException"
+        "PermanentRedirect"
+        | "AuthorizationHeaderMalformed"
+        | "IllegalLocationConstraintException"
         | "MovedPermanently" => S3ErrorKind::Region,
         "PreconditionFailed" | "ConditionalRequestConflict" => S3ErrorKind::Precondition,
         "InvalidObjectState" => S3ErrorKind::Archived,

@@ -139,7 +139,10 @@ impl TableFacts {
         now: DateTime<Utc>,
         grace: Grace,
     ) -> (Vec<ObjectVersion>, Vec<DateTime<Utc>>) {
-        let prefix = self.folder.as_ref().map_or("", |folder| folder.prefix.as_str());
+        let prefix = self
+            .folder
+            .as_ref()
+            .map_or("", |folder| folder.prefix.as_str());
         let live: BTreeSet<&str> = self.files.iter().map(|file| file.path.as_str()).collect();
         let removed: BTreeMap<&str, DateTime<Utc>> = self
             .tombstones
@@ -234,13 +237,19 @@ impl Facts {
     /// All tables with their versions.
     pub fn table_versions(&self) -> BTreeMap<String, Option<u64>> {
         let names = self.datasets.keys().chain(self.curated.keys());
-        names.map(|name| (name.clone(), self.table_version(name))).collect()
+        names
+            .map(|name| (name.clone(), self.table_version(name)))
+            .collect()
     }
 
     /// Every object version that was listed.
     pub fn versions(&self) -> impl Iterator<Item = &ObjectVersion> {
         let datasets = self.datasets.values().flat_map(|dataset| {
-            dataset.raw.iter().chain(&dataset.quarantine).chain(&dataset.events.stored)
+            dataset
+                .raw
+                .iter()
+                .chain(&dataset.quarantine)
+                .chain(&dataset.events.stored)
         });
         datasets.chain(self.curated.values().flat_map(|curated| &curated.stored))
     }

@@ -102,7 +102,9 @@ impl Key {
 
     fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
-        let secret = hex::decode(text).ok().or_else(|| BASE64.decode(text).ok())?;
+        let secret = hex::decode(text)
+            .ok()
+            .or_else(|| BASE64.decode(text).ok())?;
         (secret.len() >= SECRET_BYTES).then_some(Self { secret })
     }
 
@@ -206,7 +208,10 @@ mod tests {
         assert_eq!(hash.len(), 64);
         assert_eq!(hash, key(1).hash(Purpose::Request, "v1:user_id:7").unwrap());
         assert_ne!(hash, key(2).hash(Purpose::Request, "v1:user_id:7").unwrap());
-        assert_ne!(hash, key(1).hash(Purpose::Suppression, "v1:user_id:7").unwrap());
+        assert_ne!(
+            hash,
+            key(1).hash(Purpose::Suppression, "v1:user_id:7").unwrap()
+        );
     }
 
     #[test]

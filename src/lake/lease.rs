@@ -138,12 +138,14 @@ impl Lease {
         let there = s3.read().find(&place.bucket, &place.key).await?;
         let last = match &there {
             None => None,
-            Some(object) => Some(serde_json::from_slice::<LeaseRecord>(&object.bytes).map_err(
-                |error| LeaseError::Malformed {
-                    place: format!("s3://{}/{}", place.bucket, place.key),
-                    reason: error.to_string(),
-                },
-            )?),
+            Some(object) => Some(
+                serde_json::from_slice::<LeaseRecord>(&object.bytes).map_err(|error| {
+                    LeaseError::Malformed {
+                        place: format!("s3://{}/{}", place.bucket, place.key),
+                        reason: error.to_string(),
+                    }
+                })?,
+            ),
         };
         if let Some(last) = &last {
             refuse_if_held(last, now)?;
@@ -183,7 +185,9 @@ impl Lease {
         self.renewal.abort();
         self.record.until = None;
         let etag = self.etag.lock().await.clone();
-        self.place.write(&self.record, PutIf::Matches(&etag)).await?;
+        self.place
+            .write(&self.record, PutIf::Matches(&etag))
+            .await?;
         Ok(())
     }
 }

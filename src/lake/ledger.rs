@@ -16,7 +16,7 @@ use futures::{StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 
 use super::error::{S3Error, S3ErrorKind};
-use super::s3::{PutIf, Pick, ReadS3, WriteS3};
+use super::s3::{Pick, PutIf, ReadS3, WriteS3};
 use crate::policy::S3Location;
 
 /// The application id of compaction commits.
@@ -241,7 +241,8 @@ impl Ledger {
                     suppressed: 0,
                     ..predecessor.clone()
                 };
-                self.objects.insert((rewrite.key.clone(), rewrite.to.clone()), inherited);
+                self.objects
+                    .insert((rewrite.key.clone(), rewrite.to.clone()), inherited);
                 false
             });
             if rewrites.len() == before {
@@ -331,7 +332,10 @@ mod tests {
             bucket: "lake".into(),
             prefix: "system/ledger/cart/".into(),
         };
-        let segments = segments.into_iter().map(|segment| (segment.number, segment)).collect();
+        let segments = segments
+            .into_iter()
+            .map(|segment| (segment.number, segment))
+            .collect();
         Ledger::from_parts(segments, rewrites, committed, &folder).unwrap()
     }
 
@@ -375,7 +379,11 @@ mod tests {
             last_date: None,
             run: "run".into(),
         };
-        let rewrites = vec![rewrite("two", "three"), rewrite("one", "two"), rewrite("x", "y")];
+        let rewrites = vec![
+            rewrite("two", "three"),
+            rewrite("one", "two"),
+            rewrite("x", "y"),
+        ];
         let ledger = ledger(vec![segment(1, None, "one")], rewrites, Some(1));
         assert!(ledger.compacted("a", "three").is_some());
         assert!(ledger.compacted("a", "y").is_none());

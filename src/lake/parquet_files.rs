@@ -12,16 +12,18 @@ use arrow::datatypes::{DataType, Field, Schema};
 use bytes::Bytes;
 use futures::TryFutureExt;
 use futures::future::BoxFuture;
-use object_store::{ObjectStore, ObjectStoreExt};
 use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStreamBuilder};
 use parquet::basic::{Compression, Type as PhysicalType, ZstdLevel};
 use parquet::bloom_filter::Sbbf;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData, SortingColumn};
+use parquet::file::metadata::{
+    ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData, SortingColumn,
+};
 use parquet::file::properties::WriterProperties;
 
 use crate::policy::FieldPath;
@@ -41,8 +43,11 @@ pub struct Layout<'a> {
 
 /// Sorts `batch` as `layout` says and encodes it as one Parquet file.
 pub fn encode(batch: &RecordBatch, layout: Layout<'_>) -> Result<Bytes, ParquetError> {
-    let keys: Vec<ArrayRef> =
-        layout.sort_by.iter().filter_map(|path| column_at(batch, path)).collect();
+    let keys: Vec<ArrayRef> = layout
+        .sort_by
+        .iter()
+        .filter_map(|path| column_at(batch, path))
+        .collect();
     let sorted = sort(batch, &keys)?;
     let leaves = leaf_paths(&sorted.schema());
     let mut writer = ArrowWriter::try_new(
@@ -110,7 +115,9 @@ fn writer_properties(
 /// Decodes a whole file.
 pub fn decode(file: Bytes) -> Result<Vec<RecordBatch>, ParquetError> {
     let reader = ParquetRecordBatchReaderBuilder::try_new(file)?.build()?;
-    reader.map(|batch| batch.map_err(ParquetError::from)).collect()
+    reader
+        .map(|batch| batch.map_err(ParquetError::from))
+        .collect()
 }
 
 /// The columns named `names` of a whole file, in that order; `None` where one is missing.
@@ -129,8 +136,9 @@ pub fn decode_columns(
     }
     let mask = parquet::arrow::ProjectionMask::roots(builder.parquet_schema(), roots);
     let reader = builder.with_projection(mask).build()?;
-    let batches: Result<Vec<_>, ParquetError> =
-        reader.map(|batch| batch.map_err(ParquetError::from)).collect();
+    let batches: Result<Vec<_>, ParquetError> = reader
+        .map(|batch| batch.map_err(ParquetError::from))
+        .collect();
     Ok(Some(batches?))
 }
 
@@ -142,10 +150,7 @@ struct RangeReader {
 }
 
 impl AsyncFileReader for RangeReader {
-    fn get_bytes(
-        &mut self,
-        range: Range<u64>,
-    ) -> BoxFuture<'_, parquet::errors::Result<Bytes>> {
+    fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, parquet::errors::Result<Bytes>> {
         let got = self.store.get_range(&self.path, range);
         Box::pin(got.map_err(|error| ParquetError::External(Box::new(error))))
     }
@@ -156,7 +161,11 @@ impl AsyncFileReader for RangeReader {
     ) -> BoxFuture<'a, parquet::errors::Result<Arc<ParquetMetaData>>> {
         Box::pin(async move {
             let size = self.size;
-            Ok(Arc::new(ParquetMetaDataReader::new().load_and_finish(self, size).await?))
+            Ok(Arc::new(
+                ParquetMetaDataReader::new()
+                    .load_and_finish(self, size)
+                    .await?,
+            ))
         })
     }
 }
@@ -188,7 +197,9 @@ pub async fn may_hold(
     let leaves = leaf_paths(builder.schema());
     for group in 0..builder.metadata().num_row_groups() {
         let metadata = builder.metadata().row_group(group).clone();
-        if let Some(leaf) = leaves.iter().position(|leaf| leaf.len() == 1 && leaf[0] == rescued)
+        if let Some(leaf) = leaves
+            .iter()
+            .position(|leaf| leaf.len() == 1 && leaf[0] == rescued)
             && has_values(&metadata, leaf)
         {
             return Ok(true);
@@ -197,7 +208,9 @@ pub async fn may_hold(
             let Some(leaf) = leaves.iter().position(|leaf| leaf == want.path.segments()) else {
                 continue;
             };
-            let filter = builder.get_row_group_column_bloom_filter(group, leaf).await?;
+            let filter = builder
+                .get_row_group_column_bloom_filter(group, leaf)
+                .await?;
             let physical = metadata.column(leaf).column_type();
             if filter.is_none_or(|filter| filter_admits(&filter, physical, &want.text)) {
                 return Ok(true);
@@ -208,15 +221,22 @@ pub async fn may_hold(
 }
 
 fn has_values(group: &RowGroupMetaData, leaf: usize) -> bool {
-    let nulls = group.column(leaf).statistics().and_then(|statistics| statistics.null_count_opt());
+    let nulls = group
+        .column(leaf)
+        .statistics()
+        .and_then(|statistics| statistics.null_count_opt());
     nulls.is_none_or(|nulls| nulls < u64::try_from(group.num_rows()).unwrap_or(u64::MAX))
 }
 
 fn filter_admits(filter: &Sbbf, physical: PhysicalType, text: &str) -> bool {
     match physical {
         PhysicalType::BYTE_ARRAY => filter.check(&text),
-        PhysicalType::INT64 => text.parse::<i64>().is_ok_and(|number| filter.check(&number)),
-        PhysicalType::DOUBLE => text.parse::<f64>().is_ok_and(|number| filter.check(&number)),
+        PhysicalType::INT64 => text
+            .parse::<i64>()
+            .is_ok_and(|number| filter.check(&number)),
+        PhysicalType::DOUBLE => text
+            .parse::<f64>()
+            .is_ok_and(|number| filter.check(&number)),
         _ => true,
     }
 }

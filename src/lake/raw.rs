@@ -65,7 +65,9 @@ pub fn time_rule(policy: &EventsPolicy) -> TimeRule {
 
 /// The date (UTC) of an event, where it has one.
 pub fn event_date(event: &Json, policy: &DatasetPolicy) -> Option<NaiveDate> {
-    decode::event_time(event, &time_rule(&policy.events)).ok().map(|time| time.date_naive())
+    decode::event_time(event, &time_rule(&policy.events))
+        .ok()
+        .map(|time| time.date_naive())
 }
 
 /// What one version of a raw object came to.
@@ -107,7 +109,9 @@ pub async fn rewrite(
             }
         }
     }
-    site.s3.delete_versions(&policy.raw.location.bucket, &gone).await?;
+    site.s3
+        .delete_versions(&policy.raw.location.bucket, &gone)
+        .await?;
     Ok(match dropped {
         0 => Rewritten::Untouched,
         count => Rewritten::Without(count),
@@ -121,7 +125,11 @@ async fn rewrite_version(
     drop: &(dyn Fn(&Record<'_>) -> bool + Sync),
 ) -> Result<Step, S3Error> {
     let bucket = &policy.raw.location.bucket;
-    let object = match site.s3.read().get(bucket, &version.key, Pick::Version(&version.version)).await
+    let object = match site
+        .s3
+        .read()
+        .get(bucket, &version.key, Pick::Version(&version.version))
+        .await
     {
         Ok(object) => object,
         Err(error) if error.kind == S3ErrorKind::NotFound => return Ok(Step::Moved),
@@ -134,8 +142,11 @@ async fn rewrite_version(
     let bytes = object.bytes.clone();
     let plain = decode::decompress(&bytes, &limits);
     let records = decode::frame(&plain.data, &limits);
-    let dropped: BTreeSet<u64> =
-        records.iter().filter(|record| drop(record)).map(|record| record.ordinal).collect();
+    let dropped: BTreeSet<u64> = records
+        .iter()
+        .filter(|record| drop(record))
+        .map(|record| record.ordinal)
+        .collect();
     if dropped.is_empty() {
         return Ok(Step::Untouched);
     }
@@ -147,12 +158,18 @@ async fn rewrite_version(
         return Ok(Step::Without(count));
     }
     let body = decode::remove_records(&plain.data, &records, &|ordinal| dropped.contains(&ordinal));
-    let left = records.iter().filter(|record| !dropped.contains(&record.ordinal));
+    let left = records
+        .iter()
+        .filter(|record| !dropped.contains(&record.ordinal));
     let dates: BTreeSet<NaiveDate> = left
         .filter_map(|record| event_date(record.content.as_ref().ok()?, policy))
         .collect();
     let replaced = replace(site, policy, version, object, plain.codec, &body, &dates).await?;
-    Ok(if replaced { Step::Without(count) } else { Step::Moved })
+    Ok(if replaced {
+        Step::Without(count)
+    } else {
+        Step::Moved
+    })
 }
 
 /// Writes `body` in place of `version`; `false` if the consumer was first.
@@ -183,7 +200,10 @@ async fn replace(
         ..object
     };
     let bucket = &policy.raw.location.bucket;
-    let written = site.s3.put_like(bucket, &version.key, kept, PutIf::Matches(&version.etag)).await;
+    let written = site
+        .s3
+        .put_like(bucket, &version.key, kept, PutIf::Matches(&version.etag))
+        .await;
     match written {
         Ok(etag) => {
             // A bucket encrypted with a KMS key answers with a tag that cannot be foretold.
@@ -194,7 +214,10 @@ async fn replace(
             Ok(true)
         }
         Err(error)
-            if matches!(error.kind, S3ErrorKind::Precondition | S3ErrorKind::NotFound) =>
+            if matches!(
+                error.kind,
+                S3ErrorKind::Precondition | S3ErrorKind::NotFound
+            ) =>
         {
             Ok(false)
         }
@@ -212,7 +235,13 @@ mod tests {
         let position = position.unwrap();
         assert_eq!(&*position.topic, "cart");
         assert_eq!((position.partition, position.offset), (2, 120));
-        for key in ["a/cart+2.json", "a/b.json", "a/cart+x+1.json", "a/cart+1+2+3.json", "+1+2.json"] {
+        for key in [
+            "a/cart+2.json",
+            "a/b.json",
+            "a/cart+x+1.json",
+            "a/cart+1+2+3.json",
+            "+1+2.json",
+        ] {
             assert!(first_position(key).is_none(), "{key}");
         }
     }

@@ -13,8 +13,8 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
-    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
+    ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 
 /// Reads go to the store within; writes are errors.
@@ -109,7 +109,10 @@ mod tests {
         inner.put(&there, payload()).await.unwrap();
         let store = ReadOnlyStore::new(Arc::clone(&inner));
 
-        assert_eq!(&store.get(&there).await.unwrap().bytes().await.unwrap()[..], b"kept");
+        assert_eq!(
+            &store.get(&there).await.unwrap().bytes().await.unwrap()[..],
+            b"kept"
+        );
         assert!(store.put(&there, payload()).await.is_err());
         assert!(store.put_multipart(&there).await.is_err());
         assert!(store.copy(&there, &Path::from("copy")).await.is_err());

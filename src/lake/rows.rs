@@ -126,7 +126,11 @@ fn own_fields() -> Vec<Field> {
 
 /// The schema of an event table whose events have the columns of `payload`.
 pub fn table_schema(payload: &Schema) -> SchemaRef {
-    let mut fields: Vec<Field> = payload.fields().iter().map(|field| (**field).clone()).collect();
+    let mut fields: Vec<Field> = payload
+        .fields()
+        .iter()
+        .map(|field| (**field).clone())
+        .collect();
     fields.push(Field::new(RESCUED, DataType::Utf8, true));
     fields.extend(own_fields());
     fields.push(Field::new(PARTITION, DataType::Date32, true));
@@ -162,7 +166,10 @@ pub fn batch(payload: &SchemaRef, events: &[&Event]) -> Result<RecordBatch, Batc
     fields.extend(own_fields().into_iter().map(Arc::new));
     let mut columns = decoded.columns().to_vec();
     columns.extend(own);
-    Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
+    Ok(RecordBatch::try_new(
+        Arc::new(Schema::new(fields)),
+        columns,
+    )?)
 }
 
 /// The fields that a dataset's files are sorted by: the policy's, then the time.
@@ -187,16 +194,22 @@ pub async fn write(
     expected: Tally,
 ) -> Result<DataFile, RowsError> {
     let folder = site.places.events(&policy.name);
-    let path = format!("{PARTITION}={day}/part-{}.zstd.parquet", uuid::Uuid::new_v4());
+    let path = format!(
+        "{PARTITION}={day}/part-{}.zstd.parquet",
+        uuid::Uuid::new_v4()
+    );
     let (sort_by, identifiers) = (sort_paths(policy), identifier_paths(policy));
     let layout = Layout {
         sort_by: &sort_by,
         identifiers: &identifiers,
     };
-    let bytes = parquet_files::encode(rows, layout).map_err(|error| parquet_error(&path, &error))?;
+    let bytes =
+        parquet_files::encode(rows, layout).map_err(|error| parquet_error(&path, &error))?;
     let size = bytes.len() as u64;
     let key = folder.join(&path).prefix;
-    site.s3.put(&folder.bucket, &key, bytes, PutIf::Absent).await?;
+    site.s3
+        .put(&folder.bucket, &key, bytes, PutIf::Absent)
+        .await?;
 
     let back = read(site.s3.read(), &folder, &path).await?;
     let found = tally(&path, &back)?;
@@ -247,7 +260,9 @@ pub fn events(path: &str, batch: &RecordBatch) -> Result<Vec<Json>, RowsError> {
 pub fn tally(path: &str, batches: &[RecordBatch]) -> Result<Tally, RowsError> {
     let mut tally = Tally::default();
     for batch in batches {
-        events(path, batch)?.iter().for_each(|event| tally.add(event));
+        events(path, batch)?
+            .iter()
+            .for_each(|event| tally.add(event));
     }
     Ok(tally)
 }

@@ -107,7 +107,11 @@ impl ReadS3 {
     }
 
     /// All versions and delete markers under `prefix`, in key order, newest version first.
-    pub async fn versions(&self, bucket: &str, prefix: &str) -> Result<Vec<ObjectVersion>, S3Error> {
+    pub async fn versions(
+        &self,
+        bucket: &str,
+        prefix: &str,
+    ) -> Result<Vec<ObjectVersion>, S3Error> {
         let attempted = || format!("list the versions of s3://{bucket}/{prefix}");
         let mut found = Vec::new();
         let (mut key_marker, mut version_marker) = (None, None);
@@ -163,7 +167,11 @@ impl ReadS3 {
             let page = page.map_err(|error| {
                 S3Error::from_sdk(format!("list s3://{bucket}/{prefix}"), &error)
             })?;
-            keys.extend(page.contents().iter().filter_map(|object| object.key.clone()));
+            keys.extend(
+                page.contents()
+                    .iter()
+                    .filter_map(|object| object.key.clone()),
+            );
         }
         Ok(keys)
     }
@@ -179,7 +187,10 @@ impl ReadS3 {
             .send()
             .await
             .map_err(|error| {
-                S3Error::from_sdk(format!("list the uploads of s3://{bucket}/{prefix}"), &error)
+                S3Error::from_sdk(
+                    format!("list the uploads of s3://{bucket}/{prefix}"),
+                    &error,
+                )
             })?;
         let uploads = answer.uploads().iter().map(|upload| Upload {
             key: upload.key().unwrap_or_default().to_owned(),
@@ -191,7 +202,12 @@ impl ReadS3 {
     /// Reads an object whole.
     pub async fn get(&self, bucket: &str, key: &str, pick: Pick<'_>) -> Result<Object, S3Error> {
         let attempted = || format!("read s3://{bucket}/{key}");
-        let request = self.connection.client().get_object().bucket(bucket).key(key);
+        let request = self
+            .connection
+            .client()
+            .get_object()
+            .bucket(bucket)
+            .key(key);
         let request = match pick {
             Pick::Current => request,
             Pick::IfMatch(etag) => request.if_match(quoted(etag)),
@@ -232,7 +248,14 @@ impl ReadS3 {
 
     /// The entity tag of the current object, or `None` where there is none.
     pub async fn etag(&self, bucket: &str, key: &str) -> Result<Option<String>, S3Error> {
-        let answer = self.connection.client().head_object().bucket(bucket).key(key).send().await;
+        let answer = self
+            .connection
+            .client()
+            .head_object()
+            .bucket(bucket)
+            .key(key)
+            .send()
+            .await;
         match answer {
             Ok(head) => Ok(Some(unquoted(head.e_tag()))),
             Err(error) => {
@@ -271,7 +294,14 @@ impl WriteS3 {
 
     /// Makes a bucket; one that we own already is fine.
     pub async fn create_bucket(&self, bucket: &str) -> Result<(), S3Error> {
-        let answer = self.read.connection.client().create_bucket().bucket(bucket).send().await;
+        let answer = self
+            .read
+            .connection
+            .client()
+            .create_bucket()
+            .bucket(bucket)
+            .send()
+            .await;
         match answer {
             Ok(_) => Ok(()),
             Err(error)
@@ -333,7 +363,13 @@ impl WriteS3 {
         object: Object,
         condition: PutIf<'_>,
     ) -> Result<String, S3Error> {
-        let request = self.read.connection.client().put_object().bucket(bucket).key(key);
+        let request = self
+            .read
+            .connection
+            .client()
+            .put_object()
+            .bucket(bucket)
+            .key(key);
         let request = match condition {
             PutIf::Always => request,
             PutIf::Absent => request.if_none_match("*"),
@@ -426,10 +462,16 @@ fn version_of(version: &aws_sdk_s3::types::ObjectVersion) -> ObjectVersion {
         key: version.key().unwrap_or_default().to_owned(),
         version: version.version_id().unwrap_or("null").to_owned(),
         etag: unquoted(version.e_tag()),
-        size: version.size().and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
+        size: version
+            .size()
+            .and_then(|size| u64::try_from(size).ok())
+            .unwrap_or(0),
         latest: version.is_latest().unwrap_or(false),
         marker: false,
-        last_modified: version.last_modified().and_then(time_of).unwrap_or_default(),
+        last_modified: version
+            .last_modified()
+            .and_then(time_of)
+            .unwrap_or_default(),
     }
 }
 

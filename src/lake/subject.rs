@@ -48,7 +48,10 @@ pub fn canonical(value: &Json) -> Option<String> {
         Json::Number(number) => {
             let text = number.to_string();
             let digits = text.strip_prefix('-').unwrap_or(&text);
-            digits.bytes().all(|byte| byte.is_ascii_digit()).then_some(text)
+            digits
+                .bytes()
+                .all(|byte| byte.is_ascii_digit())
+                .then_some(text)
         }
         _ => None,
     }
@@ -59,10 +62,16 @@ pub fn identifiers_of(event: &Json, pii: &PiiPolicy) -> Vec<Identifier> {
     let mut found = Vec::new();
     for (kind, paths) in &pii.identifiers {
         for path in paths {
-            found.extend(event.at(&path.into()).into_iter().filter_map(canonical).map(|text| Identifier {
-                kind: kind.clone(),
-                text,
-            }));
+            found.extend(
+                event
+                    .at(&path.into())
+                    .into_iter()
+                    .filter_map(canonical)
+                    .map(|text| Identifier {
+                        kind: kind.clone(),
+                        text,
+                    }),
+            );
         }
     }
     found
@@ -96,13 +105,18 @@ impl Matcher {
     pub fn hits(&self, event: &Json) -> bool {
         self.wanted.iter().any(|(path, texts)| {
             let values = event.at(&path.into());
-            values.into_iter().filter_map(canonical).any(|text| texts.contains(&text))
+            values
+                .into_iter()
+                .filter_map(canonical)
+                .any(|text| texts.contains(&text))
         })
     }
 
     /// Whether bytes that could not be understood hold an identifier as a whole token.
     pub fn mentions(&self, bytes: &[u8]) -> bool {
-        self.tokens.iter().any(|token| contains_token(bytes, token.as_bytes()))
+        self.tokens
+            .iter()
+            .any(|token| contains_token(bytes, token.as_bytes()))
     }
 
     /// What to ask a file's Bloom filters for.
@@ -124,11 +138,14 @@ pub fn contains_token(bytes: &[u8], token: &[u8]) -> bool {
         return false;
     }
     let is_word = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
-    bytes.windows(token.len()).enumerate().any(|(start, window)| {
-        window == token
-            && !(start > 0 && is_word(bytes.get(start - 1)))
-            && !is_word(bytes.get(start + token.len()))
-    })
+    bytes
+        .windows(token.len())
+        .enumerate()
+        .any(|(start, window)| {
+            window == token
+                && !(start > 0 && is_word(bytes.get(start - 1)))
+                && !is_word(bytes.get(start + token.len()))
+        })
 }
 
 /// One identifier that may not come back, as it lies in the lake.
@@ -203,7 +220,10 @@ impl Suppression {
     fn admit(&mut self, entry: Suppressed) {
         for (kind, hashes) in entry.hashes {
             for hash in hashes {
-                let before = self.before.entry((kind.clone(), hash)).or_insert(entry.before);
+                let before = self
+                    .before
+                    .entry((kind.clone(), hash))
+                    .or_insert(entry.before);
                 *before = (*before).max(entry.before);
             }
         }
@@ -239,7 +259,13 @@ mod tests {
 
     #[test]
     fn a_token_stands_alone() {
-        for text in ["789456", "x 789456 y", "\"789456\"", "id=789456", "-789456-"] {
+        for text in [
+            "789456",
+            "x 789456 y",
+            "\"789456\"",
+            "id=789456",
+            "-789456-",
+        ] {
             assert!(contains_token(text.as_bytes(), b"789456"), "{text}");
         }
         for text in ["1789456", "7894567", "a789456", "78945", ""] {

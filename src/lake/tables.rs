@@ -125,7 +125,10 @@ impl Table {
                 // Statistics are ours, and none is of an identifier (invariant 9).
                 ("delta.dataSkippingStatsColumns", Some(EVENT_TIME)),
                 ("delta.enableExpiredLogCleanup", Some("false")),
-                ("delta.deletedFileRetentionDuration", Some("interval 3650 days")),
+                (
+                    "delta.deletedFileRetentionDuration",
+                    Some("interval 3650 days"),
+                ),
             ])
             .with_commit_properties(commit_properties())
             .await
@@ -144,13 +147,19 @@ impl Table {
 
     /// The schema, partition column included.
     pub fn schema(&self) -> Result<SchemaRef, TableError> {
-        let snapshot = self.delta.snapshot().map_err(|error| self.failed("read", &error))?;
+        let snapshot = self
+            .delta
+            .snapshot()
+            .map_err(|error| self.failed("read", &error))?;
         Ok(snapshot.snapshot().arrow_schema())
     }
 
     /// The live files, by path.
     pub fn files(&self) -> Result<Vec<DataFile>, TableError> {
-        let snapshot = self.delta.snapshot().map_err(|error| self.failed("read", &error))?;
+        let snapshot = self
+            .delta
+            .snapshot()
+            .map_err(|error| self.failed("read", &error))?;
         let mut files = Vec::new();
         for view in snapshot.log_data().iter() {
             let values = view.partition_values_map();
@@ -175,7 +184,11 @@ impl Table {
         let failed = |error| self.failed("read the removed files of", &error);
         let snapshot = self.delta.snapshot().map_err(failed)?;
         let log = self.delta.log_store();
-        let views: Vec<_> = snapshot.all_tombstones(log.as_ref()).try_collect().await.map_err(failed)?;
+        let views: Vec<_> = snapshot
+            .all_tombstones(log.as_ref())
+            .try_collect()
+            .await
+            .map_err(failed)?;
         let mut tombstones: Vec<Tombstone> = views
             .iter()
             .map(|view| Tombstone {
@@ -195,7 +208,10 @@ impl Table {
         let failed = |error| self.failed("read the transactions of", &error);
         let log = self.delta.log_store();
         let snapshot = self.delta.snapshot().map_err(failed)?;
-        let version = snapshot.transaction_version(log.as_ref(), id).await.map_err(failed)?;
+        let version = snapshot
+            .transaction_version(log.as_ref(), id)
+            .await
+            .map_err(failed)?;
         Ok(version.and_then(|version| u64::try_from(version).ok()))
     }
 
@@ -210,7 +226,10 @@ impl Table {
             let Some(entry) = entry.map_err(|error| self.failed("read the log of", &error))? else {
                 return Ok(None);
             };
-            for line in entry.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            for line in entry
+                .split(|byte| *byte == b'\n')
+                .filter(|line| !line.is_empty())
+            {
                 let Some(day) = day_changed(line) else {
                     continue;
                 };
@@ -244,15 +263,24 @@ impl Table {
             })
             .collect();
         let properties = commit_properties()
-            .with_metadata([("lakewarden".to_owned(), serde_json::json!({ "run": change.run }))])
+            .with_metadata([(
+                "lakewarden".to_owned(),
+                serde_json::json!({ "run": change.run }),
+            )])
             .with_application_transactions(transactions);
-        let snapshot = self.delta.snapshot().map_err(|error| self.failed("read", &error))?;
+        let snapshot = self
+            .delta
+            .snapshot()
+            .map_err(|error| self.failed("read", &error))?;
         let outcome = CommitBuilder::from(properties)
             .with_actions(actions)
             .build(Some(snapshot), self.delta.log_store(), operation)
             .await;
         let before = self.version();
-        self.delta.load().await.map_err(|error| self.failed("load again", &error))?;
+        self.delta
+            .load()
+            .await
+            .map_err(|error| self.failed("load again", &error))?;
         match outcome {
             Ok(_) => Ok(self.version()),
             Err(_) if self.version() > before && self.holds(&change)? => Ok(self.version()),
@@ -284,12 +312,27 @@ impl Table {
                 .as_ref()
                 .try_into_kernel()
                 .map_err(|error| failed(chain(&error)))?;
-            let snapshot = self.delta.snapshot().map_err(|error| self.failed("read", &error))?;
+            let snapshot = self
+                .delta
+                .snapshot()
+                .map_err(|error| self.failed("read", &error))?;
             let metadata = snapshot.metadata().clone().with_schema(&schema);
-            actions.push(Action::Metadata(metadata.map_err(|error| failed(chain(&error)))?));
+            actions.push(Action::Metadata(
+                metadata.map_err(|error| failed(chain(&error)))?,
+            ));
         }
-        actions.extend(change.remove.iter().map(|file| Action::Remove(remove_action(file, now))));
-        actions.extend(change.add.iter().map(|file| Action::Add(add_action(file, now))));
+        actions.extend(
+            change
+                .remove
+                .iter()
+                .map(|file| Action::Remove(remove_action(file, now))),
+        );
+        actions.extend(
+            change
+                .add
+                .iter()
+                .map(|file| Action::Add(add_action(file, now))),
+        );
         Ok(actions)
     }
 
@@ -305,7 +348,9 @@ impl Table {
         };
         let provider = self.delta.table_provider().build().await.map_err(failed)?;
         let name = TableReference::bare(name);
-        context.register_table(name, Arc::new(provider)).map_err(failed)?;
+        context
+            .register_table(name, Arc::new(provider))
+            .map_err(failed)?;
         Ok(())
     }
 
@@ -328,8 +373,13 @@ fn day_changed(line: &[u8]) -> Option<Option<NaiveDate>> {
     if file.get("dataChange").and_then(serde_json::Value::as_bool) == Some(false) {
         return None;
     }
-    let day = file.get("partitionValues").and_then(|values| values.get(PARTITION));
-    Some(day.and_then(serde_json::Value::as_str).and_then(|day| day.parse().ok()))
+    let day = file
+        .get("partitionValues")
+        .and_then(|values| values.get(PARTITION));
+    Some(
+        day.and_then(serde_json::Value::as_str)
+            .and_then(|day| day.parse().ok()),
+    )
 }
 
 fn add_action(file: &DataFile, now: DateTime<Utc>) -> Add {
@@ -383,7 +433,12 @@ fn log_store(store: Arc<dyn ObjectStore>, place: &S3Location) -> Result<LogStore
     })?;
     let prefix = Path::from(place.prefix.as_str());
     let prefixed = Arc::new(PrefixStore::new(Arc::clone(&store), prefix));
-    Ok(default_logstore(prefixed, store, &url, &StorageConfig::default()))
+    Ok(default_logstore(
+        prefixed,
+        store,
+        &url,
+        &StorageConfig::default(),
+    ))
 }
 
 fn failure(verb: &str, place: &S3Location, error: &deltalake::DeltaTableError) -> TableError {

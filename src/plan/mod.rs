@@ -179,7 +179,8 @@ impl Plan {
         tables: BTreeMap<String, Option<u64>>,
         steps: Vec<Step>,
     ) -> Self {
-        let described = serde_json::json!({ "policies": policies, "tables": tables, "steps": steps });
+        let described =
+            serde_json::json!({ "policies": policies, "tables": tables, "steps": steps });
         Self {
             version: 1,
             digest: crate::lake::key::digest(described.to_string().as_bytes()),
@@ -200,7 +201,10 @@ impl Plan {
     /// What a person has to agree to before it is done to a real lake: the steps that rewrite or delete
     /// raw objects, or purge.
     pub fn destructive(&self) -> Vec<&Step> {
-        self.steps.iter().filter(|step| step.action.is_destructive()).collect()
+        self.steps
+            .iter()
+            .filter(|step| step.action.is_destructive())
+            .collect()
     }
 }
 
@@ -227,7 +231,12 @@ impl fmt::Display for Plan {
             writeln!(formatter, "{}", step.why)?;
         }
         for due in &self.due {
-            writeln!(formatter, "due {}: {}", due.at.format("%Y-%m-%d %H:%M UTC"), due.what)?;
+            writeln!(
+                formatter,
+                "due {}: {}",
+                due.at.format("%Y-%m-%d %H:%M UTC"),
+                due.what
+            )?;
         }
         for finding in &self.findings {
             writeln!(formatter, "finding: {finding}")?;

@@ -78,12 +78,18 @@ pub fn refuse_if_stale(plan: &Plan, facts: &Facts, policies: &str) -> Result<(),
                 Some(version) => format!("version {version}"),
                 None => "not there".into(),
             };
-            return stale(format!("table {table} was {}, is {}", text(*version), text(now)));
+            return stale(format!(
+                "table {table} was {}, is {}",
+                text(*version),
+                text(now)
+            ));
         }
     }
     let present: BTreeSet<&ObjectVersion> = facts.versions().collect();
     for step in &plan.steps {
-        let missing = named_versions(&step.action).into_iter().find(|named| !present.contains(named));
+        let missing = named_versions(&step.action)
+            .into_iter()
+            .find(|named| !present.contains(named));
         if let Some(missing) = missing {
             return stale(format!("object {} has changed or gone", missing.key));
         }
@@ -95,9 +101,12 @@ fn named_versions(action: &Action) -> Vec<&ObjectVersion> {
     match action {
         Action::Compact(compact) => compact.objects.iter().collect(),
         Action::Erase(erase) => erase.raw.iter().chain(&erase.quarantine).collect(),
-        Action::Retain(retain) => {
-            retain.raw.iter().chain(&retain.trim).chain(&retain.quarantine).collect()
-        }
+        Action::Retain(retain) => retain
+            .raw
+            .iter()
+            .chain(&retain.trim)
+            .chain(&retain.quarantine)
+            .collect(),
         Action::Purge(purge) => purge.versions.iter().collect(),
         Action::RetainCurated(_) | Action::Curate(_) | Action::Certify(_) => Vec::new(),
     }

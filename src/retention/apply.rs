@@ -61,10 +61,16 @@ pub async fn apply(
     site.s3.delete_versions(bucket, &step.raw).await?;
     done.raw_deleted = step.raw.len() as u64;
     let lake = site.places.lake();
-    site.s3.delete_versions(&lake.bucket, &step.quarantine).await?;
+    site.s3
+        .delete_versions(&lake.bucket, &step.quarantine)
+        .await?;
     done.purged = step.quarantine.len() as u64;
 
-    let mut keys: BTreeSet<&str> = step.trim.iter().map(|version| version.key.as_str()).collect();
+    let mut keys: BTreeSet<&str> = step
+        .trim
+        .iter()
+        .map(|version| version.key.as_str())
+        .collect();
     let leftovers = tonight.iter().filter(|entry| {
         !entry.damaged && (entry.counts.expired > 0 || entry.counts.suppressed > 0)
     });
@@ -156,7 +162,10 @@ pub async fn purge(
     }
     // A plan that was saved may be older than a commit that took a file up again: look once more.
     let live = |version: &ObjectVersion| {
-        let path = version.key.strip_prefix(&folder.prefix).unwrap_or(&version.key);
+        let path = version
+            .key
+            .strip_prefix(&folder.prefix)
+            .unwrap_or(&version.key);
         facts.files.iter().any(|file| file.path == path)
     };
     versions.retain(|version| !live(version));

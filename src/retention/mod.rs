@@ -18,7 +18,7 @@ use crate::lake::tables::DataFile;
 use crate::plan::{Action, Due, Purge, Retain, RetainCurated, Step, megabytes, total_size};
 use crate::policy::{CuratedPolicy, DatasetPolicy};
 
-pub use apply::{RetentionError, Retained, apply, apply_curated, purge};
+pub use apply::{Retained, RetentionError, apply, apply_curated, purge};
 
 /// The step that takes out of a dataset what is too old. `compactions` are tonight's, which may bring
 /// more to trim.
@@ -38,7 +38,9 @@ pub fn plan(
     }
     let name = &policy.name;
     let why = if nothing {
-        format!("trim from the raw objects of {name} compacted above what is older than {keep_from} or erased")
+        format!(
+            "trim from the raw objects of {name} compacted above what is older than {keep_from} or erased"
+        )
     } else {
         format!(
             "retain {name} from {keep_from} on ({}): {} table files, {} raw object versions ({}) and {} \
@@ -67,7 +69,11 @@ pub fn plan(
 }
 
 /// The step that takes out of a curated table what is too old.
-pub fn plan_curated(policy: &CuratedPolicy, facts: &TableFacts, now: DateTime<Utc>) -> Option<Step> {
+pub fn plan_curated(
+    policy: &CuratedPolicy,
+    facts: &TableFacts,
+    now: DateTime<Utc>,
+) -> Option<Step> {
     let keep_from = policy.retention.keep.before_date(now.date_naive());
     let files = too_old(facts, keep_from);
     (!files.is_empty()).then(|| Step {
@@ -102,12 +108,18 @@ pub fn plan_purge(
         at: *at,
         what: format!("purge {} replaced files of {owner}", later.len()),
     });
-    let after = if grace.readers.is_zero() { removers } else { &[] };
+    let after = if grace.readers.is_zero() {
+        removers
+    } else {
+        &[]
+    };
     if versions.is_empty() && after.is_empty() {
         return (None, due);
     }
     let why = match (versions.len(), after.is_empty()) {
-        (0, _) => format!("purge the files of {owner} that the steps above replace: nobody is given time to read on"),
+        (0, _) => format!(
+            "purge the files of {owner} that the steps above replace: nobody is given time to read on"
+        ),
         (count, _) => format!(
             "purge {count} object versions of {owner} ({}): no table uses them and their grace is over",
             megabytes(total_size(&versions))
@@ -126,18 +138,27 @@ pub fn plan_purge(
 }
 
 /// Quarantine object versions that no commit names, or that an erasure replaced.
-pub fn quarantine_orphans(facts: &DatasetFacts, grace: Grace, now: DateTime<Utc>) -> Vec<ObjectVersion> {
+pub fn quarantine_orphans(
+    facts: &DatasetFacts,
+    grace: Grace,
+    now: DateTime<Utc>,
+) -> Vec<ObjectVersion> {
     let is_orphan = |version: &&ObjectVersion| {
         let valid = facts.ledger.is_valid_quarantine(&version.key);
-        let old = grace.uncommitted.is_zero()
-            || grace.uncommitted.after(version.last_modified) <= now;
+        let old =
+            grace.uncommitted.is_zero() || grace.uncommitted.after(version.last_modified) <= now;
         (!valid && old) || !version.latest
     };
     facts.quarantine.iter().filter(is_orphan).cloned().collect()
 }
 
 fn too_old(table: &TableFacts, keep_from: NaiveDate) -> Vec<DataFile> {
-    table.files.iter().filter(|file| file.event_date < keep_from).cloned().collect()
+    table
+        .files
+        .iter()
+        .filter(|file| file.event_date < keep_from)
+        .cloned()
+        .collect()
 }
 
 /// The raw object versions that go whole, and the current ones that lose records.
@@ -149,7 +170,9 @@ fn raw_fates(
 ) -> (Vec<ObjectVersion>, Vec<ObjectVersion>) {
     let (mut gone, mut trimmed) = (Vec::new(), Vec::new());
     for versions in by_key(&facts.raw).values() {
-        let current = versions.iter().find(|version| version.latest && !version.marker);
+        let current = versions
+            .iter()
+            .find(|version| version.latest && !version.marker);
         let Some(current) = current else {
             // Deleted by its owner: what is left goes by the rule for what was in it.
             let goes = |old: &&&ObjectVersion| !stays(policy, facts, old, keep_from, now);
@@ -190,7 +213,10 @@ fn outlives(
     if compacted.damaged {
         return true;
     }
-    let kept_on = policy.raw.keep.is_none_or(|keep| keep.after(compacted.at) > now);
+    let kept_on = policy
+        .raw
+        .keep
+        .is_none_or(|keep| keep.after(compacted.at) > now);
     let young = match compacted.last_date {
         Some(last) => last >= keep_from,
         // Without an event the day of compaction stands in for its age.
@@ -231,7 +257,10 @@ pub fn due(policy: &DatasetPolicy, facts: &DatasetFacts) -> Vec<Due> {
     if let Some(first) = facts.events.files.iter().map(|file| file.event_date).min() {
         due.push(Due {
             at: first_moment_without(policy, first),
-            what: format!("events of {first} leave {} ({})", policy.name, policy.retention.keep),
+            what: format!(
+                "events of {first} leave {} ({})",
+                policy.name, policy.retention.keep
+            ),
         });
     }
     if let Some(keep) = policy.raw.keep {
