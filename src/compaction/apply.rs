@@ -251,7 +251,9 @@ async fn write(
             reason: error.to_string(),
         })?;
         let mut expected = Tally::default();
-        events.iter().for_each(|event| expected.add(&event.json));
+        for event in &events {
+            expected.add(&event.json);
+        }
         files.push(rows::write(site, policy, day, &rows, expected).await?);
     }
     Ok(files)
@@ -337,6 +339,7 @@ async fn quarantine(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decode::Json;
     use chrono::DateTime;
 
     #[test]

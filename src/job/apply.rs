@@ -9,7 +9,7 @@ use crate::curation;
 use crate::erasure::request::{Erased, OpenRequest, Request, State};
 use crate::erasure::{self, ErasureError};
 use crate::lake::error::S3Error;
-use crate::lake::facts::{Facts, Grace};
+use crate::lake::facts::{Facts, FactsError, Grace, TableFacts};
 use crate::lake::key::{Key, KeyError};
 use crate::lake::ledger::{Entry, put_json};
 use crate::lake::s3::PutIf;
@@ -27,6 +27,9 @@ pub enum NightError {
     /// The report could not be written.
     #[error("{0}")]
     Store(#[from] S3Error),
+    /// The tables could not be read afterwards.
+    #[error("{0}")]
+    Facts(#[from] FactsError),
 }
 
 type StepError = Box<dyn std::error::Error + Send + Sync>;
@@ -52,12 +55,13 @@ struct Night<'a> {
     report: RunReport,
 }
 
-/// Carries out `plan` and writes the report into the lake.
+/// Carries out `plan`, made from `facts`, and writes the report into the lake.
 pub async fn apply(
     site: &Site,
     policies: &Policies,
     key: &dyn Fn() -> Result<Key, KeyError>,
     plan: &Plan,
+    facts: &Facts,
     requests: Vec<OpenRequest>,
 ) -> Result<RunReport, NightError> {
     let mut night = Night {
@@ -79,7 +83,7 @@ pub async fn apply(
         .steps
         .iter()
         .enumerate()
-        .filter(|(_, step)| !is_certify(&step))
+        .filter(|(_, step)| !is_certify(step))
     {
         night.step(step).await;
         if Some(index) == last_erase {
@@ -88,6 +92,7 @@ pub async fn apply(
     }
     let certify: Vec<&Step> = plan.steps.iter().filter(is_certify).collect();
     night.certify(&certify).await;
+    night.count_survivors(facts).await?;
     night.report.requests = night.requests.iter().map(RequestReport::of).collect();
     if !plan.is_empty() {
         let place = site.places.system(&format!("reports/{}.json", site.run));
@@ -196,7 +201,7 @@ impl Night<'_> {
         )
         .await?;
         let (_, report) = self.dataset(&action.dataset)?;
-        report.erased_rows += done.erased.values().map(|erased| erased.rows).sum::<u64>();
+        report.erased_rows += done.rows;
         report.erased_raw_records += done
             .erased
             .values()
@@ -307,6 +312,25 @@ impl Night<'_> {
         };
         let grace = Grace::of(&self.policies.lake);
         self.report.purged += retention::purge(self.site, action, &folder, grace).await?;
+        Ok(())
+    }
+
+    /// Every event table must hold what it held, plus what was written, less what was taken out.
+    async fn count_survivors(&mut self, before: &Facts) -> Result<(), FactsError> {
+        let after = Facts::tables(self.site.s3.read(), self.policies).await?;
+        let rows = |facts: &Facts, name: &str| facts.table(name).map_or(0, TableFacts::rows);
+        for (name, report) in &mut self.report.datasets {
+            report.table_rows = rows(&after, name);
+            let taken = report.retired_rows + report.erased_rows;
+            let expected = (rows(before, name) + report.counts.written).checked_sub(taken);
+            // A step that failed half-way has not said what it did.
+            if self.failed.is_empty() && expected != Some(report.table_rows) {
+                self.report.failures.push(format!(
+                    "the event table of {name} has {} rows where {expected:?} were expected",
+                    report.table_rows
+                ));
+            }
+        }
         Ok(())
     }
 

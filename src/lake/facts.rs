@@ -132,6 +132,11 @@ impl TableFacts {
         self.table.as_ref().map(Table::version)
     }
 
+    /// Rows of the live files.
+    pub fn rows(&self) -> u64 {
+        self.files.iter().map(|file| file.rows).sum()
+    }
+
     /// What may be removed for good now, and what later: files that commits removed longer ago than
     /// `readers_grace`, and files that no commit names, older than `uncommitted_grace`.
     pub fn purgeable(
