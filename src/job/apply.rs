@@ -2,6 +2,7 @@
 //! out, and the others go on: the next run takes up what is missing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::audit::report::{DatasetReport, RequestReport, RunReport};
 use crate::compaction;
@@ -14,11 +15,11 @@ use crate::lake::key::{Key, KeyError};
 use crate::lake::ledger::{Entry, put_json};
 use crate::lake::s3::PutIf;
 use crate::lake::site::Site;
-use crate::lake::tables::DataFile;
+use crate::lake::tables::{DataFile, Table};
 use crate::plan::{
-    Action, Certify, Compact, Curate, Erase, Plan, Purge, Retain, RetainCurated, Step,
+    Action, Certify, Checkpoint, Compact, Curate, Erase, Plan, Purge, Retain, RetainCurated, Step,
 };
-use crate::policy::{DatasetPolicy, Policies};
+use crate::policy::{DatasetPolicy, Policies, S3Location};
 use crate::retention;
 
 /// Why a night could not be finished or reported at all.
@@ -128,6 +129,7 @@ impl Night<'_> {
             Action::RetainCurated(action) => self.retain_curated(action).await,
             Action::Curate(action) => self.curate(action).await,
             Action::Purge(action) => self.purge(action).await,
+            Action::Checkpoint(action) => self.checkpoint(action).await,
             Action::Certify(_) => Ok(()),
         };
         match outcome {
@@ -301,15 +303,26 @@ impl Night<'_> {
         Ok(())
     }
 
+    async fn checkpoint(&mut self, action: &Checkpoint) -> Result<(), StepError> {
+        let folder = self.folder(&action.table);
+        let table = Table::open(Arc::clone(&self.site.store), &folder).await?;
+        Ok(table.ok_or("the table is gone")?.checkpoint().await?)
+    }
+
+    /// Where a table lies, of events or curated.
+    fn folder(&self, table: &str) -> S3Location {
+        let places = &self.site.places;
+        match self.policies.dataset(table) {
+            Some(policy) => places.events(&policy.name),
+            None => places.curated(table),
+        }
+    }
+
     async fn purge(&mut self, action: &Purge) -> Result<(), StepError> {
         if !self.site.may_destroy {
             return Ok(());
         }
-        let places = &self.site.places;
-        let folder = match self.policies.dataset(&action.owner) {
-            Some(policy) => places.events(&policy.name),
-            None => places.curated(&action.owner),
-        };
+        let folder = self.folder(&action.owner);
         let grace = Grace::of(&self.policies.lake);
         self.report.purged += retention::purge(self.site, action, &folder, grace).await?;
         Ok(())
@@ -406,7 +419,7 @@ impl Night<'_> {
 /// The steps that an action builds on.
 fn after(action: &Action) -> &[String] {
     match action {
-        Action::Compact(_) | Action::RetainCurated(_) => &[],
+        Action::Compact(_) | Action::RetainCurated(_) | Action::Checkpoint(_) => &[],
         Action::Erase(action) => &action.after,
         Action::Retain(action) => &action.after,
         Action::Curate(action) => &action.after,

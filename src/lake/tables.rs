@@ -288,6 +288,13 @@ impl Table {
         }
     }
 
+    /// Writes a checkpoint of the loaded version.
+    pub async fn checkpoint(&self) -> Result<(), TableError> {
+        deltalake::checkpoints::create_checkpoint(&self.delta, None)
+            .await
+            .map_err(|error| self.failed("write a checkpoint of", &error))
+    }
+
     /// Whether the table is as `change` left it: how a lost answer is told from a lost commit.
     fn holds(&self, change: &Change) -> Result<bool, TableError> {
         let live: BTreeSet<String> = self.files()?.into_iter().map(|file| file.path).collect();
@@ -462,3 +469,6 @@ fn failure(verb: &str, place: &S3Location, error: &deltalake::DeltaTableError) -
         conflict: false,
     }
 }
+
+#[cfg(test)]
+mod tests;
