@@ -176,7 +176,7 @@ impl Lease {
             }
             Err(error) => return Err(error.into()),
         };
-        let lost = Arc::new(AtomicBool::new(false));
+        let taken_away = Arc::new(AtomicBool::new(false));
         let renewal = tokio::spawn(renew(
             place.clone(),
             record.clone(),
@@ -187,7 +187,7 @@ impl Lease {
             place,
             record,
             etag,
-            lost,
+            lost: taken_away,
             renewal,
         })
     }
