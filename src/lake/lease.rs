@@ -181,7 +181,7 @@ impl Lease {
             place.clone(),
             record.clone(),
             Arc::clone(&etag),
-            Arc::clone(&lost),
+            Arc::clone(&taken_away),
         ));
         Ok(Self {
             place,
