@@ -58,6 +58,9 @@ pub struct DatasetReport {
     pub files: u64,
     /// Their bytes.
     pub table_bytes: u64,
+    /// Rows of the event table after the run: those before it, plus `written`, less `retired_rows` and
+    /// `erased_rows`.
+    pub table_rows: u64,
     /// Rows that left the event table by age.
     pub retired_rows: u64,
     /// Raw object versions deleted by age.
@@ -172,20 +175,28 @@ impl RunReport {
     fn fmt_datasets(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             formatter,
-            "{:<14} {:>7} = {:>7} + {:>11} + {:>10} + {:>7} + {:>12}",
-            "records", "read", "written", "quarantined", "suppressed", "expired", "deduplicated"
+            "{:<14} {:>7} = {:>7} + {:>11} + {:>10} + {:>7} + {:>12}   {:>10}",
+            "records",
+            "read",
+            "written",
+            "quarantined",
+            "suppressed",
+            "expired",
+            "deduplicated",
+            "table rows"
         )?;
         for (name, report) in &self.datasets {
             let counts = &report.counts;
             writeln!(
                 formatter,
-                "{name:<14} {:>7} = {:>7} + {:>11} + {:>10} + {:>7} + {:>12}",
+                "{name:<14} {:>7} = {:>7} + {:>11} + {:>10} + {:>7} + {:>12}   {:>10}",
                 counts.read,
                 counts.written,
                 counts.quarantined,
                 counts.suppressed,
                 counts.expired,
-                counts.deduplicated
+                counts.deduplicated,
+                report.table_rows
             )?;
         }
         for (name, report) in &self.datasets {

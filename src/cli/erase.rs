@@ -30,7 +30,7 @@ enum Verb {
 
 #[derive(Debug, clap::Args)]
 struct Add {
-    /// KIND=VALUE, such as user_id=789456; several for one subject. `-` reads such lines from standard
+    /// `KIND=VALUE`, such as `user_id=789456`; several for one subject. `-` reads such lines from standard
     /// input, which leaves no trace in the shell's history.
     #[arg(long, value_name = "KIND=VALUE", required = true)]
     identifier: Vec<String>,

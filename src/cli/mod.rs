@@ -11,6 +11,7 @@ mod policy;
 mod run;
 mod serve;
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -111,10 +112,11 @@ pub async fn main() -> ExitCode {
 /// Warnings of our own by default; `RUST_LOG` for more.
 fn log_to_standard_error() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("error,lakewarden=warn"));
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("error,s3s=off,lakewarden=warn"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
         .without_time()
         .init();
 }

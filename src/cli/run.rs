@@ -5,7 +5,7 @@ use super::{Exit, Failure, Global};
 use crate::audit::report::RunReport;
 use crate::erasure::request::OpenRequest;
 use crate::job;
-use crate::lake::facts::Places;
+use crate::lake::facts::{Facts, Places};
 use crate::lake::lease::Lease;
 use crate::lake::s3::WriteS3;
 use crate::lake::site::Site;
@@ -92,7 +92,8 @@ async fn under_lease(
         }
     };
     let may_destroy = may_destroy(lake, &plan, confirm)?;
-    carry_out(lake, s3, run, &plan, planned.requests, may_destroy).await
+    let requests = planned.requests;
+    carry_out(lake, s3, run, &plan, &planned.facts, requests, may_destroy).await
 }
 
 async fn carry_out(
@@ -100,6 +101,7 @@ async fn carry_out(
     s3: WriteS3,
     run: String,
     plan: &Plan,
+    facts: &Facts,
     requests: Vec<OpenRequest>,
     may_destroy: bool,
 ) -> Result<RunReport, Failure> {
@@ -110,7 +112,7 @@ async fn carry_out(
     let now = lake.clock.now();
     let site = Site::open(s3, &lake.policies, run, now, suppression, may_destroy)
         .map_err(Failure::from_error)?;
-    job::apply(&site, &lake.policies, &|| lake.key(), plan, requests)
+    job::apply(&site, &lake.policies, &|| lake.key(), plan, facts, requests)
         .await
         .map_err(Failure::from_error)
 }

@@ -251,7 +251,9 @@ async fn write(
             reason: error.to_string(),
         })?;
         let mut expected = Tally::default();
-        events.iter().for_each(|event| expected.add(&event.json));
+        for event in &events {
+            expected.add(&event.json);
+        }
         files.push(rows::write(site, policy, day, &rows, expected).await?);
     }
     Ok(files)
@@ -316,7 +318,11 @@ async fn quarantine(
         return Ok(None);
     }
     let folder = site.places.quarantine(&policy.name);
-    let key = folder.join(&format!("{number:012}.jsonl")).prefix;
+    // The number alone would let a second run write over what the first one's segment names.
+    let random = uuid::Uuid::new_v4().simple().to_string();
+    let key = folder
+        .join(&format!("{number:012}-{}.jsonl", &random[..8]))
+        .prefix;
     let mut lines = Vec::new();
     for record in broken {
         serde_json::to_writer(&mut lines, record).map_err(|error| {
@@ -329,7 +335,7 @@ async fn quarantine(
         lines.push(b'\n');
     }
     site.s3
-        .put(&folder.bucket, &key, lines, PutIf::Always)
+        .put(&folder.bucket, &key, lines, PutIf::Absent)
         .await?;
     Ok(Some(key))
 }
@@ -337,6 +343,7 @@ async fn quarantine(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decode::Json;
     use chrono::DateTime;
 
     #[test]

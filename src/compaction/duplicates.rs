@@ -4,7 +4,7 @@
 //! values of the policy's `deduplicate_by`, within the event's day. Equal identity with other content keeps
 //! both and is reported.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{Int32Type, Int64Type};
@@ -43,13 +43,13 @@ impl Duplicates {
         files: &[DataFile],
         events: &[&Event],
     ) -> Result<Self, RowsError> {
-        let mut wanted: BTreeMap<NaiveDate, HashMap<Identity, ()>> = BTreeMap::new();
+        let mut wanted: BTreeMap<NaiveDate, HashSet<Identity>> = BTreeMap::new();
         for event in events {
             if let Some(identity) = identity(event, policy) {
                 wanted
                     .entry(event.time.date_naive())
                     .or_default()
-                    .insert(identity, ());
+                    .insert(identity);
             }
         }
         let mut known = Self::default();
@@ -81,7 +81,7 @@ impl Duplicates {
         day: NaiveDate,
         path: &str,
         batch: &RecordBatch,
-        wanted: &HashMap<Identity, ()>,
+        wanted: &HashSet<Identity>,
     ) -> Result<(), RowsError> {
         let positions = positions(batch);
         for (row, event) in rows::events(path, batch)?.into_iter().enumerate() {
@@ -89,7 +89,7 @@ impl Duplicates {
             let Some(identity) = identity_of(position, &event, policy) else {
                 continue;
             };
-            if wanted.contains_key(&identity) {
+            if wanted.contains(&identity) {
                 let known = self
                     .days
                     .entry(day)
@@ -135,7 +135,7 @@ fn identity_of(
     }
     let mut values = Vec::new();
     for path in &policy.events.deduplicate_by {
-        let found = event.at(&path.into());
+        let found = event.at(path);
         if found.is_empty() {
             return None;
         }
@@ -144,11 +144,11 @@ fn identity_of(
     (!values.is_empty()).then(|| Identity::Fields(values.join("\n")))
 }
 
-fn meets(batch: &RecordBatch, wanted: &HashMap<Identity, ()>) -> bool {
+fn meets(batch: &RecordBatch, wanted: &HashSet<Identity>) -> bool {
     let positions = positions(batch).into_iter().flatten();
     positions
         .into_iter()
-        .any(|position| wanted.contains_key(&Identity::Kafka(position)))
+        .any(|position| wanted.contains(&Identity::Kafka(position)))
 }
 
 /// The Kafka positions of the rows, where they have one.

@@ -52,7 +52,9 @@ pub enum ErasureError {
 /// What an erasure step did.
 #[derive(Debug, Default)]
 pub struct DatasetErasure {
-    /// By request.
+    /// Rows that left the event table, each counted once.
+    pub rows: u64,
+    /// By request; a row about two subjects counts for both.
     pub erased: BTreeMap<String, Erased>,
     /// Raw objects that their consumer replaced meanwhile: the request needs another night.
     pub moved: Vec<String>,
@@ -61,6 +63,7 @@ pub struct DatasetErasure {
 /// Who is to be erased, request by request, so that each can be told what was done for it.
 struct Subjects {
     matchers: Vec<(String, Matcher)>,
+    rows: u64,
     erased: BTreeMap<String, Erased>,
 }
 
@@ -68,6 +71,7 @@ impl Subjects {
     fn new(policy: &DatasetPolicy, step: &Erase, requests: &[OpenRequest]) -> Self {
         let mut subjects = Self {
             matchers: Vec::new(),
+            rows: 0,
             erased: BTreeMap::new(),
         };
         for open in requests
@@ -93,16 +97,14 @@ impl Subjects {
 
     /// The requests that a record is about, broken or not.
     fn of_record(&self, bytes: &[u8], content: Option<&Json>) -> Vec<&str> {
-        match content {
-            Some(event) => self.of_event(event),
-            None => {
-                let hit = self
-                    .matchers
-                    .iter()
-                    .filter(|(_, matcher)| matcher.mentions(bytes));
-                hit.map(|(id, _)| id.as_str()).collect()
-            }
+        if let Some(event) = content {
+            return self.of_event(event);
         }
+        let hit = self
+            .matchers
+            .iter()
+            .filter(|(_, matcher)| matcher.mentions(bytes));
+        hit.map(|(id, _)| id.as_str()).collect()
     }
 
     /// Adds one file or object with its hits to the accounts.
@@ -124,10 +126,10 @@ pub async fn suppress(
 ) -> Result<(), ErasureError> {
     let hasher = key.hasher(Purpose::Suppression)?;
     for open in super::pending(requests) {
-        let mut hashes: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        let mut by_kind: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for identifier in &open.identifiers {
             let hash = hasher.hash(&identifier.canonical_form());
-            hashes
+            by_kind
                 .entry(identifier.kind.clone())
                 .or_default()
                 .insert(hash);
@@ -135,7 +137,7 @@ pub async fn suppress(
         let entry = Suppressed {
             version: 1,
             key: key.mark()?,
-            hashes,
+            hashes: by_kind,
             before: open.request.received,
         };
         let place = site
@@ -180,6 +182,7 @@ pub async fn apply(
     }
     let moved = erase_raw(site, policy, &step.raw, &mut subjects).await?;
     Ok(DatasetErasure {
+        rows: subjects.rows,
         erased: subjects.erased,
         moved,
     })
@@ -231,10 +234,13 @@ async fn without_subjects(
         for event in rows::events(&file.path, batch)? {
             let of_event = subjects.of_event(&event);
             keep.push(of_event.is_empty());
+            let of_event: Vec<String> = of_event.into_iter().map(str::to_owned).collect();
             if of_event.is_empty() {
                 expected.add(&event);
+            } else {
+                subjects.rows += 1;
             }
-            hits.extend(of_event.into_iter().map(str::to_owned));
+            hits.extend(of_event);
         }
         let masked = filter_record_batch(batch, &BooleanArray::from(keep));
         kept.push(masked.map_err(|error| ErasureError::Mask {

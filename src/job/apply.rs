@@ -2,6 +2,7 @@
 //! out, and the others go on: the next run takes up what is missing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::audit::report::{DatasetReport, RequestReport, RunReport};
 use crate::compaction;
@@ -9,16 +10,16 @@ use crate::curation;
 use crate::erasure::request::{Erased, OpenRequest, Request, State};
 use crate::erasure::{self, ErasureError};
 use crate::lake::error::S3Error;
-use crate::lake::facts::{Facts, Grace};
+use crate::lake::facts::{Facts, FactsError, Grace, TableFacts};
 use crate::lake::key::{Key, KeyError};
 use crate::lake::ledger::{Entry, put_json};
 use crate::lake::s3::PutIf;
 use crate::lake::site::Site;
-use crate::lake::tables::DataFile;
+use crate::lake::tables::{DataFile, Table};
 use crate::plan::{
-    Action, Certify, Compact, Curate, Erase, Plan, Purge, Retain, RetainCurated, Step,
+    Action, Certify, Checkpoint, Compact, Curate, Erase, Plan, Purge, Retain, RetainCurated, Step,
 };
-use crate::policy::{DatasetPolicy, Policies};
+use crate::policy::{DatasetPolicy, Policies, S3Location};
 use crate::retention;
 
 /// Why a night could not be finished or reported at all.
@@ -27,6 +28,9 @@ pub enum NightError {
     /// The report could not be written.
     #[error("{0}")]
     Store(#[from] S3Error),
+    /// The tables could not be read afterwards.
+    #[error("{0}")]
+    Facts(#[from] FactsError),
 }
 
 type StepError = Box<dyn std::error::Error + Send + Sync>;
@@ -52,12 +56,13 @@ struct Night<'a> {
     report: RunReport,
 }
 
-/// Carries out `plan` and writes the report into the lake.
+/// Carries out `plan`, made from `facts`, and writes the report into the lake.
 pub async fn apply(
     site: &Site,
     policies: &Policies,
     key: &dyn Fn() -> Result<Key, KeyError>,
     plan: &Plan,
+    facts: &Facts,
     requests: Vec<OpenRequest>,
 ) -> Result<RunReport, NightError> {
     let mut night = Night {
@@ -79,7 +84,7 @@ pub async fn apply(
         .steps
         .iter()
         .enumerate()
-        .filter(|(_, step)| !is_certify(&step))
+        .filter(|(_, step)| !is_certify(step))
     {
         night.step(step).await;
         if Some(index) == last_erase {
@@ -88,6 +93,7 @@ pub async fn apply(
     }
     let certify: Vec<&Step> = plan.steps.iter().filter(is_certify).collect();
     night.certify(&certify).await;
+    night.count_survivors(facts).await?;
     night.report.requests = night.requests.iter().map(RequestReport::of).collect();
     if !plan.is_empty() {
         let place = site.places.system(&format!("reports/{}.json", site.run));
@@ -123,6 +129,7 @@ impl Night<'_> {
             Action::RetainCurated(action) => self.retain_curated(action).await,
             Action::Curate(action) => self.curate(action).await,
             Action::Purge(action) => self.purge(action).await,
+            Action::Checkpoint(action) => self.checkpoint(action).await,
             Action::Certify(_) => Ok(()),
         };
         match outcome {
@@ -196,7 +203,7 @@ impl Night<'_> {
         )
         .await?;
         let (_, report) = self.dataset(&action.dataset)?;
-        report.erased_rows += done.erased.values().map(|erased| erased.rows).sum::<u64>();
+        report.erased_rows += done.rows;
         report.erased_raw_records += done
             .erased
             .values()
@@ -296,17 +303,47 @@ impl Night<'_> {
         Ok(())
     }
 
+    async fn checkpoint(&mut self, action: &Checkpoint) -> Result<(), StepError> {
+        let folder = self.folder(&action.table);
+        let table = Table::open(Arc::clone(&self.site.store), &folder).await?;
+        Ok(table.ok_or("the table is gone")?.checkpoint().await?)
+    }
+
+    /// Where a table lies, of events or curated.
+    fn folder(&self, table: &str) -> S3Location {
+        let places = &self.site.places;
+        match self.policies.dataset(table) {
+            Some(policy) => places.events(&policy.name),
+            None => places.curated(table),
+        }
+    }
+
     async fn purge(&mut self, action: &Purge) -> Result<(), StepError> {
         if !self.site.may_destroy {
             return Ok(());
         }
-        let places = &self.site.places;
-        let folder = match self.policies.dataset(&action.owner) {
-            Some(policy) => places.events(&policy.name),
-            None => places.curated(&action.owner),
-        };
+        let folder = self.folder(&action.owner);
         let grace = Grace::of(&self.policies.lake);
         self.report.purged += retention::purge(self.site, action, &folder, grace).await?;
+        Ok(())
+    }
+
+    /// Every event table must hold what it held, plus what was written, less what was taken out.
+    async fn count_survivors(&mut self, before: &Facts) -> Result<(), FactsError> {
+        let after = Facts::tables(self.site.s3.read(), self.policies).await?;
+        let rows = |facts: &Facts, name: &str| facts.table(name).map_or(0, TableFacts::rows);
+        for (name, report) in &mut self.report.datasets {
+            report.table_rows = rows(&after, name);
+            let taken = report.retired_rows + report.erased_rows;
+            let expected = (rows(before, name) + report.counts.written).checked_sub(taken);
+            // A step that failed half-way has not said what it did.
+            if self.failed.is_empty() && expected != Some(report.table_rows) {
+                self.report.failures.push(format!(
+                    "the event table of {name} has {} rows where {expected:?} were expected",
+                    report.table_rows
+                ));
+            }
+        }
         Ok(())
     }
 
@@ -382,7 +419,7 @@ impl Night<'_> {
 /// The steps that an action builds on.
 fn after(action: &Action) -> &[String] {
     match action {
-        Action::Compact(_) | Action::RetainCurated(_) => &[],
+        Action::Compact(_) | Action::RetainCurated(_) | Action::Checkpoint(_) => &[],
         Action::Erase(action) => &action.after,
         Action::Retain(action) => &action.after,
         Action::Curate(action) => &action.after,

@@ -7,13 +7,16 @@ use chrono::{DateTime, Utc};
 use crate::compaction;
 use crate::curation::{self, CurationError, Lineage};
 use crate::erasure::{self, Suspects, request};
-use crate::lake::facts::{Facts, FactsError, Grace, Places};
+use crate::lake::facts::{Facts, FactsError, Grace, Places, TableFacts};
 use crate::lake::key::{Key, KeyError};
 use crate::lake::s3::{ObjectVersion, ReadS3};
-use crate::plan::{Action, Plan, Step};
+use crate::plan::{Action, Checkpoint, Plan, Step};
 use crate::policy::Policies;
 use crate::retention;
 use request::{OpenRequest, RequestError};
+
+/// A log is read in one request a commit; so many are still quick.
+const CHECKPOINT_AFTER: u64 = 50;
 
 /// Why no plan could be made.
 #[derive(Debug, thiserror::Error)]
@@ -99,11 +102,17 @@ impl Night<'_> {
                 self.push(&table, Some(step));
             }
         }
+        self.checkpoint();
         let mut due = self.purge();
         let earlier: Vec<String> = self
             .steps
             .iter()
-            .filter(|step| !matches!(step.action, Action::Compact(_) | Action::Curate(_)))
+            .filter(|step| {
+                matches!(
+                    step.action,
+                    Action::Erase(_) | Action::Retain(_) | Action::Purge(_)
+                )
+            })
             .map(|step| step.id.clone())
             .collect();
         let (certify, certify_due) =
@@ -181,6 +190,23 @@ impl Night<'_> {
                 .or_default()
                 .push(step.id.clone());
             self.steps.push(step);
+        }
+    }
+
+    fn checkpoint(&mut self) {
+        for table in self.facts.table_versions().into_keys() {
+            let commits = self
+                .facts
+                .table(&table)
+                .map_or(0, TableFacts::commits_since_checkpoint);
+            if commits < CHECKPOINT_AFTER {
+                continue;
+            }
+            self.steps.push(Step {
+                id: format!("checkpoint-{table}"),
+                why: format!("checkpoint {table}: {commits} commits have come since the last one"),
+                action: Action::Checkpoint(Checkpoint { table }),
+            });
         }
     }
 

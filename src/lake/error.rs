@@ -92,7 +92,13 @@ impl S3Error {
         let reason = match (code, error.message()) {
             (Some(code), Some(message)) => format!("{message} ({code})"),
             (Some(code), None) => code.to_owned(),
-            _ => chain(error),
+            // A missing credential is explained provider by provider, a line each: the first says it.
+            _ => chain(error)
+                .lines()
+                .next()
+                .unwrap_or_default()
+                .trim_end_matches(". Attempted:")
+                .to_owned(),
         };
         Self {
             attempted,

@@ -86,6 +86,8 @@ pub struct TableFacts {
     pub tombstones: Vec<Tombstone>,
     /// All object versions in its folder, its log aside; keys are relative to the folder.
     pub stored: Vec<ObjectVersion>,
+    /// The version of the newest checkpoint of its log.
+    pub checkpoint: Option<u64>,
     /// Its folder.
     pub folder: Option<S3Location>,
 }
@@ -117,12 +119,17 @@ impl TableFacts {
         };
         let log = format!("{}_delta_log/", folder.prefix);
         let mut stored = s3.versions(&folder.bucket, &folder.prefix).await?;
+        let checkpoint = stored
+            .iter()
+            .filter_map(|version| checkpoint(version.key.strip_prefix(&log)?))
+            .max();
         stored.retain(|version| !version.key.starts_with(&log));
         Ok(Self {
             table,
             files,
             tombstones,
             stored,
+            checkpoint,
             folder: Some(folder.clone()),
         })
     }
@@ -130,6 +137,18 @@ impl TableFacts {
     /// The version, if there is a table.
     pub fn version(&self) -> Option<u64> {
         self.table.as_ref().map(Table::version)
+    }
+
+    /// Commits since the newest checkpoint.
+    pub fn commits_since_checkpoint(&self) -> u64 {
+        let newest = self.checkpoint.map_or(0, |version| version + 1);
+        self.version()
+            .map_or(0, |version| (version + 1).saturating_sub(newest))
+    }
+
+    /// Rows of the live files.
+    pub fn rows(&self) -> u64 {
+        self.files.iter().map(|file| file.rows).sum()
     }
 
     /// What may be removed for good now, and what later: files that commits removed longer ago than
@@ -168,6 +187,13 @@ impl TableFacts {
         }
         (due, later)
     }
+}
+
+/// The version that a log file of this name is a checkpoint of.
+fn checkpoint(name: &str) -> Option<u64> {
+    let (version, rest) = name.split_once('.')?;
+    let is_checkpoint = rest.starts_with("checkpoint.") && rest.ends_with("parquet");
+    is_checkpoint.then(|| version.parse().ok()).flatten()
 }
 
 impl Grace {

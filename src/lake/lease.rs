@@ -18,7 +18,7 @@ use super::s3::{PutIf, WriteS3};
 use crate::policy::S3Location;
 
 const KEPT_FOR: TimeDelta = TimeDelta::minutes(5);
-const RENEWED_EVERY: Duration = Duration::from_secs(60);
+const RENEWED_EVERY: Duration = Duration::from_mins(1);
 
 /// Why a run may not start.
 #[derive(Debug, thiserror::Error)]

@@ -25,8 +25,9 @@ use parquet::file::metadata::{
     ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData, SortingColumn,
 };
 use parquet::file::properties::WriterProperties;
+use parquet::file::statistics::Statistics;
 
-use crate::policy::FieldPath;
+use crate::decode::FieldPath;
 
 const ROW_GROUP_ROWS: usize = 128 * 1024;
 const ZSTD_LEVEL: i32 = 3;
@@ -80,7 +81,7 @@ fn writer_properties(
     layout: Layout<'_>,
 ) -> Result<WriterProperties, ParquetError> {
     let columns = parquet::arrow::ArrowSchemaConverter::new().convert(&batch.schema())?;
-    let leaf_of = |path: &FieldPath| leaves.iter().position(|leaf| leaf == path.segments());
+    let leaf_of = |path: &FieldPath| leaves.iter().position(|leaf| leaf == path.names());
     // A top-level column without children is one leaf; only by such are rows sorted here.
     let sorting: Vec<SortingColumn> = layout
         .sort_by
@@ -205,7 +206,7 @@ pub async fn may_hold(
             return Ok(true);
         }
         for want in wanted {
-            let Some(leaf) = leaves.iter().position(|leaf| leaf == want.path.segments()) else {
+            let Some(leaf) = leaves.iter().position(|leaf| leaf == want.path.names()) else {
                 continue;
             };
             let filter = builder
@@ -224,7 +225,7 @@ fn has_values(group: &RowGroupMetaData, leaf: usize) -> bool {
     let nulls = group
         .column(leaf)
         .statistics()
-        .and_then(|statistics| statistics.null_count_opt());
+        .and_then(Statistics::null_count_opt);
     nulls.is_none_or(|nulls| nulls < u64::try_from(group.num_rows()).unwrap_or(u64::MAX))
 }
 
@@ -273,7 +274,7 @@ fn push_type_leaves(data_type: &DataType, path: Vec<String>, leaves: &mut Vec<Ve
 
 /// The column at a path through structs; `None` where there is none or a list stands in the way.
 fn column_at(batch: &RecordBatch, path: &FieldPath) -> Option<ArrayRef> {
-    let (first, rest) = path.segments().split_first()?;
+    let (first, rest) = path.names().split_first()?;
     let mut column = Arc::clone(batch.column_by_name(first)?);
     for segment in rest {
         let parent = column.as_any().downcast_ref::<StructArray>()?;

@@ -52,7 +52,7 @@ pub fn is_marker(version: &ObjectVersion) -> bool {
 /// How the policy says that an event's time is written.
 pub fn time_rule(policy: &EventsPolicy) -> TimeRule {
     TimeRule {
-        path: (&policy.time).into(),
+        path: policy.time.clone(),
         unit: match policy.time_unit {
             policy::TimeUnit::Text => decode::TimeUnit::Text,
             policy::TimeUnit::EpochSeconds => decode::TimeUnit::EpochSeconds,
@@ -142,7 +142,7 @@ async fn rewrite_version(
     let bytes = object.bytes.clone();
     let plain = decode::decompress(&bytes, &limits);
     let records = decode::frame(&plain.data, &limits);
-    let dropped: BTreeSet<u64> = records
+    let mut dropped: BTreeSet<u64> = records
         .iter()
         .filter(|record| drop(record))
         .map(|record| record.ordinal)
@@ -157,11 +157,14 @@ async fn rewrite_version(
     if !version.latest {
         return Ok(Step::Without(count));
     }
-    let body = decode::remove_records(&plain.data, &records, &|ordinal| dropped.contains(&ordinal));
-    let left = records
-        .iter()
-        .filter(|record| !dropped.contains(&record.ordinal));
-    let dates: BTreeSet<NaiveDate> = left
+    let Some(body) = without(&plain.data, &records, &mut dropped) else {
+        return Err(S3Error::new(
+            format!("rewrite s3://{bucket}/{}", version.key),
+            "its broken records cannot be told apart once others are gone; look at it by hand",
+            S3ErrorKind::Other,
+        ));
+    };
+    let dates: BTreeSet<NaiveDate> = left(&records, &dropped)
         .filter_map(|record| event_date(record.content.as_ref().ok()?, policy))
         .collect();
     let replaced = replace(site, policy, version, object, plain.codec, &body, &dates).await?;
@@ -170,6 +173,35 @@ async fn rewrite_version(
     } else {
         Step::Moved
     })
+}
+
+fn left<'a>(
+    records: &'a [Record<'a>],
+    dropped: &'a BTreeSet<u64>,
+) -> impl Iterator<Item = &'a Record<'a>> {
+    records
+        .iter()
+        .filter(|record| !dropped.contains(&record.ordinal))
+}
+
+/// The data without the dropped records, but only if it reads as exactly the others. Where broken records
+/// would run together they go too: quarantine keeps them whole.
+fn without(data: &[u8], records: &[Record<'_>], dropped: &mut BTreeSet<u64>) -> Option<Vec<u8>> {
+    for also_broken in [false, true] {
+        if also_broken {
+            let broken = records.iter().filter(|record| record.content.is_err());
+            dropped.extend(broken.map(|record| record.ordinal));
+        }
+        let body = decode::remove_records(data, records, &|ordinal| dropped.contains(&ordinal));
+        let again = decode::frame(&body, &Limits::default());
+        let same = left(records, dropped)
+            .map(|record| record.bytes)
+            .eq(again.iter().map(|record| record.bytes));
+        if same {
+            return Some(body);
+        }
+    }
+    None
 }
 
 /// Writes `body` in place of `version`; `false` if the consumer was first.
@@ -228,6 +260,25 @@ async fn replace(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn without_first(data: &str) -> Option<(String, usize)> {
+        let records = decode::frame(data.as_bytes(), &Limits::default());
+        let mut dropped = BTreeSet::from([0]);
+        let body = without(data.as_bytes(), &records, &mut dropped)?;
+        Some((String::from_utf8(body).unwrap(), dropped.len()))
+    }
+
+    #[test]
+    fn what_stays_reads_as_it_did() {
+        let lines = "{\"a\":1}\r\n{\"a\":2}\n";
+        assert_eq!(without_first(lines), Some(("{\"a\":2}\n".into(), 1)));
+        let array = "[{\"a\":1},\n {\"a\":2}]";
+        let (body, _) = without_first(array).unwrap();
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&body).unwrap(),
+            serde_json::json!([{"a": 2}])
+        );
+    }
 
     #[test]
     fn kafka_connect_names_give_positions_and_others_none() {

@@ -24,8 +24,8 @@ use super::parquet_files::{self, Layout};
 use super::s3::{Pick, PutIf, ReadS3};
 use super::site::Site;
 use super::tables::{DataFile, EVENT_TIME, PARTITION};
-use crate::decode::{self, BatchError, Json, RESCUED};
-use crate::policy::{DatasetPolicy, FieldPath, S3Location};
+use crate::decode::{self, BatchError, FieldPath, Json, RESCUED};
+use crate::policy::{DatasetPolicy, S3Location};
 
 /// The Kafka topic.
 pub const TOPIC: &str = "_topic";
@@ -148,19 +148,22 @@ pub fn payload_schema(table: &Schema) -> Schema {
 pub fn batch(payload: &SchemaRef, events: &[&Event]) -> Result<RecordBatch, BatchError> {
     let jsons: Vec<&Json> = events.iter().map(|event| &event.json).collect();
     let decoded = decode::to_batch(payload, &jsons)?;
-    let positions = || events.iter().map(|event| event.position.as_ref());
     let times = events.iter().map(|event| event.time.timestamp_micros());
+    let positions = || events.iter().map(|event| event.position.as_ref());
+    let topics: StringArray = positions()
+        .map(|position| position.map(|position| &*position.topic))
+        .collect();
+    let partitions: Int32Array = positions()
+        .map(|position| position.map(|position| position.partition))
+        .collect();
+    let offsets: Int64Array = positions()
+        .map(|position| position.map(|position| position.offset))
+        .collect();
     let own: [ArrayRef; 4] = [
         Arc::new(TimestampMicrosecondArray::from_iter_values(times).with_timezone("UTC")),
-        Arc::new(StringArray::from_iter(
-            positions().map(|position| position.map(|position| &*position.topic)),
-        )),
-        Arc::new(Int32Array::from_iter(
-            positions().map(|position| position.map(|position| position.partition)),
-        )),
-        Arc::new(Int64Array::from_iter(
-            positions().map(|position| position.map(|position| position.offset)),
-        )),
+        Arc::new(topics),
+        Arc::new(partitions),
+        Arc::new(offsets),
     ];
     let mut fields: Vec<_> = decoded.schema().fields().iter().map(Arc::clone).collect();
     fields.extend(own_fields().into_iter().map(Arc::new));
@@ -205,7 +208,7 @@ pub async fn write(
     };
     let bytes =
         parquet_files::encode(rows, layout).map_err(|error| parquet_error(&path, &error))?;
-    let size = bytes.len() as u64;
+    let file_size = bytes.len() as u64;
     let key = folder.join(&path).prefix;
     site.s3
         .put(&folder.bucket, &key, bytes, PutIf::Absent)
@@ -223,7 +226,7 @@ pub async fn write(
     Ok(DataFile {
         path,
         event_date: day,
-        size,
+        size: file_size,
         rows: found.rows,
     })
 }

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use super::error::{S3Error, S3ErrorKind};
 use super::key::{Hasher, Key, KeyError, Purpose};
 use super::s3::{Pick, ReadS3};
-use crate::decode::Json;
-use crate::policy::{FieldPath, PiiPolicy, S3Location};
+use crate::decode::{FieldPath, Json};
+use crate::policy::{PiiPolicy, S3Location};
 
 /// Suppression entries read at the same time.
 const READ_AT_ONCE: usize = 16;
@@ -57,21 +57,30 @@ pub fn canonical(value: &Json) -> Option<String> {
     }
 }
 
+/// The canonical texts at a path of an event, those in lists included.
+fn texts_at(event: &Json, path: &FieldPath) -> Vec<String> {
+    fn push(value: &Json, texts: &mut Vec<String>) {
+        match value {
+            Json::Array(elements) => elements.iter().for_each(|element| push(element, texts)),
+            _ => texts.extend(canonical(value)),
+        }
+    }
+    let mut texts = Vec::new();
+    for value in event.at(path) {
+        push(value, &mut texts);
+    }
+    texts
+}
+
 /// All identifiers that an event holds where the policy says.
 pub fn identifiers_of(event: &Json, pii: &PiiPolicy) -> Vec<Identifier> {
     let mut found = Vec::new();
     for (kind, paths) in &pii.identifiers {
         for path in paths {
-            found.extend(
-                event
-                    .at(&path.into())
-                    .into_iter()
-                    .filter_map(canonical)
-                    .map(|text| Identifier {
-                        kind: kind.clone(),
-                        text,
-                    }),
-            );
+            found.extend(texts_at(event, path).into_iter().map(|text| Identifier {
+                kind: kind.clone(),
+                text,
+            }));
         }
     }
     found
@@ -103,12 +112,10 @@ impl Matcher {
 
     /// Whether the event is about one of the subjects.
     pub fn hits(&self, event: &Json) -> bool {
-        self.wanted.iter().any(|(path, texts)| {
-            let values = event.at(&path.into());
-            values
-                .into_iter()
-                .filter_map(canonical)
-                .any(|text| texts.contains(&text))
+        self.wanted.iter().any(|(path, wanted)| {
+            texts_at(event, path)
+                .iter()
+                .any(|text| wanted.contains(text))
         })
     }
 
@@ -284,5 +291,30 @@ mod tests {
         assert_eq!(canonical("1.5"), None);
         assert_eq!(canonical("true"), None);
         assert_eq!(canonical("[1]"), None);
+    }
+
+    #[test]
+    fn a_subject_is_found_wherever_the_policy_points() {
+        let pii = PiiPolicy {
+            identifiers: BTreeMap::from([(
+                "user_id".to_owned(),
+                vec![
+                    FieldPath::from_names(["users"]),
+                    FieldPath::from_names(["buyer", "id"]),
+                ],
+            )]),
+        };
+        let seven = Identifier {
+            kind: "user_id".into(),
+            text: "7".into(),
+        };
+        let matcher = Matcher::new([&seven], &pii);
+        let hits = |text: &str| matcher.hits(&Json::parse(text.as_bytes()).unwrap());
+        assert!(hits(r#"{"users":["6","7"]}"#));
+        assert!(hits(r#"{"users":[[7]]}"#));
+        assert!(hits(r#"{"buyer":{"id":7}}"#));
+        assert!(hits(r#"{"buyer":[{"id":1},{"id":"7"}]}"#));
+        assert!(hits(r#"{"buyer":{"id":"1"},"buyer":{"id":"7"}}"#));
+        assert!(!hits(r#"{"users":["77"],"seller":{"id":7}}"#));
     }
 }

@@ -226,17 +226,14 @@ impl Table {
             let Some(entry) = entry.map_err(|error| self.failed("read the log of", &error))? else {
                 return Ok(None);
             };
-            for line in entry
-                .split(|byte| *byte == b'\n')
-                .filter(|line| !line.is_empty())
-            {
-                let Some(day) = day_changed(line) else {
-                    continue;
-                };
-                match day {
-                    Some(day) => days.insert(day),
-                    None => return Ok(None),
-                };
+            for line in entry.split(|byte| *byte == b'\n') {
+                match day_changed(line) {
+                    DayChanged::None => {}
+                    DayChanged::Day(day) => {
+                        days.insert(day);
+                    }
+                    DayChanged::Unknown => return Ok(None),
+                }
             }
         }
         Ok(Some(days))
@@ -289,6 +286,13 @@ impl Table {
                 ..self.failed("commit to", &error)
             }),
         }
+    }
+
+    /// Writes a checkpoint of the loaded version.
+    pub async fn checkpoint(&self) -> Result<(), TableError> {
+        deltalake::checkpoints::create_checkpoint(&self.delta, None)
+            .await
+            .map_err(|error| self.failed("write a checkpoint of", &error))
     }
 
     /// Whether the table is as `change` left it: how a lost answer is told from a lost commit.
@@ -366,20 +370,37 @@ impl Table {
 /// The column with the event's own time; the only one that table statistics speak of.
 pub const EVENT_TIME: &str = "_event_time";
 
-/// `None`: not a change of rows. `Some(None)`: a change that does not name its day.
-fn day_changed(line: &[u8]) -> Option<Option<NaiveDate>> {
-    let action: serde_json::Value = serde_json::from_slice(line).ok()?;
-    let file = action.get("add").or_else(|| action.get("remove"))?;
+/// What a line of the log says of rows.
+enum DayChanged {
+    /// It is not a change of rows.
+    None,
+    /// Rows of this day changed.
+    Day(NaiveDate),
+    /// Rows changed, and it does not say of which day.
+    Unknown,
+}
+
+fn day_changed(line: &[u8]) -> DayChanged {
+    let Ok(action) = serde_json::from_slice::<serde_json::Value>(line) else {
+        return if line.is_empty() {
+            DayChanged::None
+        } else {
+            DayChanged::Unknown
+        };
+    };
+    let Some(file) = action.get("add").or_else(|| action.get("remove")) else {
+        return DayChanged::None;
+    };
     if file.get("dataChange").and_then(serde_json::Value::as_bool) == Some(false) {
-        return None;
+        return DayChanged::None;
     }
     let day = file
         .get("partitionValues")
         .and_then(|values| values.get(PARTITION));
-    Some(
-        day.and_then(serde_json::Value::as_str)
-            .and_then(|day| day.parse().ok()),
-    )
+    let day = day
+        .and_then(serde_json::Value::as_str)
+        .and_then(|day| day.parse().ok());
+    day.map_or(DayChanged::Unknown, DayChanged::Day)
 }
 
 fn add_action(file: &DataFile, now: DateTime<Utc>) -> Add {
@@ -448,3 +469,6 @@ fn failure(verb: &str, place: &S3Location, error: &deltalake::DeltaTableError) -
         conflict: false,
     }
 }
+
+#[cfg(test)]
+mod tests;

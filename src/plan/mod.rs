@@ -68,6 +68,8 @@ pub enum Action {
     Curate(Curate),
     /// Physical removal of what tables no longer use.
     Purge(Purge),
+    /// A checkpoint of a table's log.
+    Checkpoint(Checkpoint),
     /// The scan for traces and the certificate of a request.
     Certify(Certify),
 }
@@ -153,6 +155,13 @@ pub struct Purge {
     pub after: Vec<String>,
 }
 
+/// A table whose log has grown long: the checkpoint saves readers from reading all of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// The table.
+    pub table: String,
+}
+
 /// A request to scan for and certify.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Certify {
@@ -212,7 +221,11 @@ impl Action {
     /// Whether it is certain to rewrite or delete raw objects, or to purge.
     pub fn is_destructive(&self) -> bool {
         match self {
-            Self::Compact(_) | Self::Curate(_) | Self::RetainCurated(_) | Self::Certify(_) => false,
+            Self::Compact(_)
+            | Self::Curate(_)
+            | Self::RetainCurated(_)
+            | Self::Checkpoint(_)
+            | Self::Certify(_) => false,
             Self::Erase(_) => true,
             Self::Retain(retain) => {
                 !(retain.raw.is_empty() && retain.trim.is_empty() && retain.quarantine.is_empty())

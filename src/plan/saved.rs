@@ -108,6 +108,9 @@ fn named_versions(action: &Action) -> Vec<&ObjectVersion> {
             .chain(&retain.quarantine)
             .collect(),
         Action::Purge(purge) => purge.versions.iter().collect(),
-        Action::RetainCurated(_) | Action::Curate(_) | Action::Certify(_) => Vec::new(),
+        Action::RetainCurated(_)
+        | Action::Curate(_)
+        | Action::Checkpoint(_)
+        | Action::Certify(_) => Vec::new(),
     }
 }

@@ -10,13 +10,14 @@ use std::collections::BTreeMap;
 use chrono::FixedOffset;
 
 use super::error::{PolicyError, Position, Report, ValueError};
-use super::field_path::FieldPath;
+use super::field_path;
 use super::location::S3Location;
 use super::names::{check_partition, check_version, name, name_of_file};
 use super::section::{Key, Section};
 use super::size::ByteSize;
 use super::span::Span;
 use super::yaml::{self, Content};
+use crate::decode::FieldPath;
 
 /// One service's events: where they come from and what happens to them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -227,11 +228,11 @@ fn raw(file: &Section<'_>) -> Option<(RawPolicy, Position)> {
 
 fn events(file: &Section<'_>) -> Option<EventsPolicy> {
     let section = file.section("events", EVENTS)?;
-    let time = section.required("time", str::parse);
+    let time = section.required("time", field_path::parse);
     let time_unit = section.or_default("time_unit", TimeUnit::Text, time_unit);
     let zone = section.or_default("zone", None, |text| offset(text).map(Some));
     let max_ahead = section.or_default("max_ahead", Span::DAY, str::parse);
-    let deduplicate_by = section.list_or_empty("deduplicate_by", str::parse);
+    let deduplicate_by = section.list_or_empty("deduplicate_by", field_path::parse);
     let (time_unit, zone) = (time_unit?, zone?);
     if zone.is_some() && time_unit != TimeUnit::Text {
         section.refuse(
@@ -252,7 +253,7 @@ fn events(file: &Section<'_>) -> Option<EventsPolicy> {
 fn table(file: &Section<'_>) -> Option<TablePolicy> {
     let section = file.section("table", TABLE)?;
     let partition = section.or_default("partition_by", (), check_partition);
-    let sort_by = section.required_list("sort_by", str::parse);
+    let sort_by = section.required_list("sort_by", field_path::parse);
     let target_file_size = section.or_default("target_file_size", DEFAULT_FILE_SIZE, file_size);
     partition?;
     Some(TablePolicy {
@@ -311,7 +312,7 @@ fn identifiers(pii: &Section<'_>) -> Option<BTreeMap<String, Vec<FieldPath>>> {
             let message = format!("an identifier cannot be called `{}`: {why}", entry.key);
             section.refuse(entry.at, message, "write `user_id: [userId]`");
         }
-        let Some(paths) = section.list(entry, str::parse) else {
+        let Some(paths) = section.list(entry, field_path::parse) else {
             continue;
         };
         if paths.is_empty() {

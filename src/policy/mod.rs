@@ -47,7 +47,6 @@ pub use dataset::{
     TablePolicy, TimeUnit,
 };
 pub use error::{PolicyError, PolicyErrors, ValueError};
-pub use field_path::FieldPath;
 pub use lake::{KeySource, LakePolicy};
 pub use location::S3Location;
 pub use size::ByteSize;

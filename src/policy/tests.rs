@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::*;
+use crate::decode::FieldPath;
 
 mod dataset_refusals;
 mod files;
@@ -133,7 +134,7 @@ pii:
     let payment = policies.dataset("payment").expect("the dataset");
     assert_eq!(payment.raw.location.bucket, "acme-payment-events");
     assert_eq!(payment.raw.keep, Some("30 days".parse().expect("a span")));
-    assert_eq!(payment.events.time.segments(), ["header", "time"]);
+    assert_eq!(payment.events.time.names(), ["header", "time"]);
     assert_eq!(payment.events.time_unit, TimeUnit::Text);
     let zone = payment.events.zone.expect("a zone");
     assert_eq!(zone.local_minus_utc(), 19_800);

@@ -35,8 +35,8 @@ fn the_lake_needs_a_place_and_a_key() {
         ),
         (
             "version: 1\n",
-            "version: 1\nreaders_grace: 0 h\n",
-            "2:16: `readers_grace` cannot be `0 h`: the number must lie between 1 and 100000\n  \
+            "version: 1\nreaders_grace: 0 days\n",
+            "2:16: `readers_grace` cannot be `0 days`: the number must lie between 1 and 100000\n  \
              hint: write `readers_grace: 24 h`",
         ),
         (

@@ -1,0 +1,147 @@
+//! The promises of a table, held against a real (embedded) endpoint.
+
+use arrow::datatypes::{DataType, Field};
+
+use super::*;
+use crate::embedded::EmbeddedS3;
+use crate::lake::connect::Connection;
+use crate::lake::s3::WriteS3;
+
+struct Lake {
+    _folder: tempfile::TempDir,
+    store: Arc<dyn ObjectStore>,
+    place: S3Location,
+}
+
+async fn lake() -> Lake {
+    let folder = tempfile::tempdir().unwrap();
+    let server = EmbeddedS3::open(folder.path()).unwrap();
+    let s3 = WriteS3::new(Connection::embedded(&server));
+    s3.create_bucket("lake").await.unwrap();
+    Lake {
+        store: s3.store("lake").unwrap(),
+        place: "s3://lake/events/cart/".parse().unwrap(),
+        _folder: folder,
+    }
+}
+
+async fn table(lake: &Lake) -> Table {
+    let schema = Schema::new(vec![
+        Field::new("userId", DataType::Utf8, true),
+        Field::new(PARTITION, DataType::Date32, true),
+    ]);
+    Table::create(Arc::clone(&lake.store), &lake.place, &schema)
+        .await
+        .unwrap()
+}
+
+async fn open(lake: &Lake) -> Table {
+    Table::open(Arc::clone(&lake.store), &lake.place)
+        .await
+        .unwrap()
+        .unwrap()
+}
+
+fn file(name: &str, day: &str) -> DataFile {
+    DataFile {
+        path: format!("{PARTITION}={day}/{name}.parquet"),
+        event_date: day.parse().unwrap(),
+        size: 10,
+        rows: 1,
+    }
+}
+
+fn adding(file: DataFile, number: u64) -> Change {
+    Change {
+        add: vec![file],
+        transactions: vec![("app".into(), number)],
+        ..Change::default()
+    }
+}
+
+fn time(text: &str) -> DateTime<Utc> {
+    text.parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_checkpoint_forgets_nothing() {
+    let lake = lake().await;
+    let now = time("2026-11-22T02:00:00Z");
+    let mut table = table(&lake).await;
+    table
+        .commit(adding(file("a", "2026-11-20"), 1), now)
+        .await
+        .unwrap();
+    table
+        .commit(adding(file("b", "2026-11-21"), 2), now)
+        .await
+        .unwrap();
+    let later = time("2026-11-22T03:00:00Z");
+    let replacing = Change {
+        remove: vec![file("a", "2026-11-20")],
+        deletes: true,
+        ..Change::default()
+    };
+    table.commit(replacing, later).await.unwrap();
+    table.checkpoint().await.unwrap();
+
+    let table = open(&lake).await;
+    assert_eq!(table.version(), 3);
+    assert_eq!(table.files().unwrap(), [file("b", "2026-11-21")]);
+    assert_eq!(table.transaction("app").await.unwrap(), Some(2));
+    let removed = Tombstone {
+        path: file("a", "2026-11-20").path,
+        removed_at: later,
+    };
+    assert_eq!(table.tombstones().await.unwrap(), [removed]);
+    let day = |text: &str| text.parse::<NaiveDate>().unwrap();
+    assert_eq!(
+        table.days_changed_since(1).await.unwrap(),
+        Some(BTreeSet::from([day("2026-11-20"), day("2026-11-21")]))
+    );
+    assert_eq!(
+        table.days_changed_since(3).await.unwrap(),
+        Some(BTreeSet::new())
+    );
+}
+
+#[tokio::test]
+async fn of_two_commits_on_one_version_the_second_is_a_conflict() {
+    let lake = lake().await;
+    let now = time("2026-11-22T02:00:00Z");
+    let mut first = table(&lake).await;
+    let mut second = open(&lake).await;
+    first
+        .commit(adding(file("a", "2026-11-20"), 1), now)
+        .await
+        .unwrap();
+    let error = second
+        .commit(adding(file("b", "2026-11-20"), 1), now)
+        .await
+        .unwrap_err();
+    assert!(error.conflict, "{error}");
+    assert_eq!(
+        open(&lake).await.files().unwrap(),
+        [file("a", "2026-11-20")]
+    );
+}
+
+#[tokio::test]
+async fn a_commit_that_landed_but_answered_an_error_is_believed() {
+    let lake = lake().await;
+    let now = time("2026-11-22T02:00:00Z");
+    let mut first = table(&lake).await;
+    let mut same = open(&lake).await;
+    first
+        .commit(adding(file("a", "2026-11-20"), 1), now)
+        .await
+        .unwrap();
+    // The same commit again, as a client does whose first answer was lost on the way.
+    assert_eq!(
+        same.commit(adding(file("a", "2026-11-20"), 1), now)
+            .await
+            .unwrap(),
+        1
+    );
+    assert_eq!(same.files().unwrap().len(), 1);
+}
