@@ -7,6 +7,15 @@
 
 mod support;
 
+mod bad_input;
 mod dry_run;
+mod erasure;
 mod first_night;
+mod grace;
+mod killed;
+mod late_and_again;
+mod real_lake;
 mod refusals;
+mod retention;
+mod saved_plan;
+mod two_at_once;

@@ -9,7 +9,6 @@ pub mod tables;
 pub mod traces;
 
 pub use command::Outcome;
-pub use events::{Click, raw_key};
+
 pub use lake::{Lake, NOW};
 pub use server::Server;
-pub use store::Store;
