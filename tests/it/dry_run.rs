@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
+use crate::support::events::{ADA, small_lake};
 use crate::support::{Lake, NOW, Server, tables, traces};
 
 #[test]
@@ -34,7 +35,8 @@ fn a_dry_run_leaves_every_byte_as_it_was() {
 
 #[test]
 fn the_run_does_what_the_dry_run_said() {
-    let lake = Lake::prepared();
+    let lake = small_lake();
+    lake.request_erasure(NOW, &format!("user_id={ADA}"));
     let plan = lake.plan(NOW);
     assert_eq!(
         lake.plan(NOW)["digest"],

@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use lakewarden::demo::{BUCKETS, SUBJECT_SAMPLE};
 use serde_json::{Value, json};
 
-use crate::support::events::{ADA, BOB, bucket, event, gzip, lines, raw_key, small_lake};
+use crate::support::events::{
+    ADA, BOB, bucket, event, gzip, lines, raw_key, small_lake, small_lake_without_versions,
+};
 use crate::support::lake::LAKE_BUCKET;
 use crate::support::{Lake, NOW, tables, traces};
 
@@ -229,6 +231,40 @@ fn a_trace_that_the_program_may_not_touch_withholds_the_certificate() {
     lake.run(NEXT_NIGHT);
     assert_eq!(lake.request_states(NEXT_NIGHT), ["certified"]);
     assert!(lake.lake_file(&certificate).exists());
+}
+
+#[test]
+fn buckets_without_versions_are_cleaned_as_well() {
+    let lake = small_lake_without_versions();
+    lake.run(NOW);
+    lake.request_erasure(NOW, &format!("user_id={ADA}"));
+    lake.run(NOW);
+    assert_eq!(lake.request_states(NOW), ["certified"]);
+    assert_eq!(traces::mentioning(&lake.s3(), ADA), NOWHERE);
+    for (dataset, bucket) in BUCKETS {
+        assert_eq!(tables::rows(&lake, dataset).len(), 3, "{dataset}");
+        let raw = lake.store(NOW).current(bucket, &raw_key(dataset, 0, 0));
+        let of_bob =
+            ["2026-11-18T10:00:00Z", "2026-11-19T11:00:00Z"].map(|time| event(dataset, BOB, time));
+        assert_eq!(raw, Some(lines(&of_bob)), "{dataset}");
+    }
+    lake.expect_nothing_to_do(NOW);
+}
+
+#[test]
+fn an_unfinished_upload_from_before_the_request_withholds_the_certificate() {
+    let lake = small_lake();
+    let cart = bucket("cart");
+    let key = "topics/cart/large.json";
+    let upload = lake.store("2026-11-19T03:00:00Z").begin_upload(cart, key);
+    lake.request_erasure(NOW, &format!("user_id={ADA}"));
+    let report = lake.run(NOW);
+    assert_eq!(lake.request_states(NOW), ["received"]);
+    let findings = report["findings"].to_string();
+    assert!(findings.contains("1 unreadable uploads"), "{findings}");
+    lake.store(NOW).abort_upload(cart, key, &upload);
+    lake.run(NEXT_NIGHT);
+    assert_eq!(lake.request_states(NEXT_NIGHT), ["certified"]);
 }
 
 fn certificate(lake: &Lake, id: &str) -> Value {

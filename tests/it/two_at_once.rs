@@ -3,7 +3,7 @@
 use std::thread;
 
 use crate::support::events::{ADA, small_lake};
-use crate::support::{Lake, NOW, Outcome, Server, tables};
+use crate::support::{NOW, Outcome, Server, tables, traces};
 
 /// That a run did its work, or stepped back because another was at it.
 fn worked(outcome: &Outcome) -> bool {
@@ -16,9 +16,9 @@ fn worked(outcome: &Outcome) -> bool {
 
 #[test]
 fn of_two_runs_that_start_together_one_works() {
-    for _ in 0..3 {
-        let alone = small_lake();
-        alone.run(NOW);
+    let alone = small_lake();
+    alone.run(NOW);
+    for _ in 0..2 {
         let lake = small_lake();
         let server = Server::of(&lake, NOW);
         let run = || server.command(&lake, NOW, &["run"]);
@@ -37,10 +37,9 @@ fn of_two_runs_that_start_together_one_works() {
 
 #[test]
 fn a_request_filed_during_a_run_is_carried_out_by_the_next() {
-    let lake = Lake::prepared();
-    lake.forget_requests();
+    let lake = small_lake();
     let server = Server::of(&lake, NOW);
-    let identifier = format!("user_id={}", lakewarden::demo::SUBJECT_SAMPLE);
+    let identifier = format!("user_id={ADA}");
     thread::scope(|scope| {
         let run = scope.spawn(|| server.command(&lake, NOW, &["run"]));
         let filed = server.command(&lake, NOW, &["erase", "add", "--identifier", &identifier]);
@@ -50,7 +49,7 @@ fn a_request_filed_during_a_run_is_carried_out_by_the_next() {
     server.command(&lake, NOW, &["run"]).expect_exit(0);
     drop(server);
     assert_eq!(lake.request_states(NOW), ["certified"]);
-    let left = crate::support::traces::mentioning(&lake.s3(), lakewarden::demo::SUBJECT_SAMPLE);
+    let left = traces::mentioning(&lake.s3(), ADA);
     assert_eq!(left, Vec::<std::path::PathBuf>::new());
 }
 

@@ -67,7 +67,15 @@ pub fn bucket(dataset: &str) -> &'static str {
 /// In every dataset two objects, one of them gzip, with seven records of [`ADA`] and [`BOB`]: five events
 /// to keep (two of them Ada's), one of Ada's that is too old, and a broken one that names Ada.
 pub fn small_lake() -> Lake {
-    let lake = Lake::empty();
+    filled(Lake::empty())
+}
+
+/// The same in buckets that keep no versions.
+pub fn small_lake_without_versions() -> Lake {
+    filled(Lake::without_versions())
+}
+
+fn filled(lake: Lake) -> Lake {
     let store = lake.store(NOW);
     for (dataset, bucket) in BUCKETS {
         let on = |user, time| event(dataset, user, time);

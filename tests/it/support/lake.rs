@@ -125,6 +125,15 @@ impl Lake {
 
     /// The demo's policies, key and buckets, and nothing in them.
     pub fn empty() -> Self {
+        Self::with_buckets(Store::create_bucket)
+    }
+
+    /// The same, but the buckets keep no versions.
+    pub fn without_versions() -> Self {
+        Self::with_buckets(Store::create_bucket_without_versions)
+    }
+
+    fn with_buckets(create: fn(&Store, &str)) -> Self {
         let folder = TempDir::new().unwrap();
         let (from, to) = (&prepared().dir, folder.path().join("lake"));
         copy(&from.join("policies"), &to.join("policies"));
@@ -133,9 +142,9 @@ impl Lake {
         lake.rename_key();
         let store = lake.store(NOW);
         for (_, bucket) in BUCKETS {
-            store.create_bucket(bucket);
+            create(&store, bucket);
         }
-        store.create_bucket(LAKE_BUCKET);
+        create(&store, LAKE_BUCKET);
         lake
     }
 

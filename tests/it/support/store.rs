@@ -74,6 +74,26 @@ impl Store {
         });
     }
 
+    /// Makes a bucket that keeps none.
+    pub fn create_bucket_without_versions(&self, bucket: &str) {
+        let sent = self.client.create_bucket().bucket(bucket).send();
+        self.runtime.block_on(sent).unwrap();
+    }
+
+    /// Begins a multipart upload and leaves it; its id.
+    pub fn begin_upload(&self, bucket: &str, key: &str) -> String {
+        let request = self.client.create_multipart_upload();
+        let sent = request.bucket(bucket).key(key).send();
+        let begun = self.runtime.block_on(sent).unwrap();
+        begun.upload_id().unwrap().to_owned()
+    }
+
+    pub fn abort_upload(&self, bucket: &str, key: &str, id: &str) {
+        let request = self.client.abort_multipart_upload();
+        let sent = request.bucket(bucket).key(key).upload_id(id).send();
+        self.runtime.block_on(sent).unwrap();
+    }
+
     pub fn put(&self, bucket: &str, key: &str, body: impl Into<Vec<u8>>) {
         let request = self.client.put_object().bucket(bucket).key(key);
         let sent = request.body(body.into().into()).send();
