@@ -118,6 +118,7 @@ impl Night<'_> {
         let (certify, certify_due) =
             erasure::plan_certificates(self.requests, &earlier, self.grace(), self.now);
         self.steps.extend(certify);
+        leave_to_removal(&mut self.steps);
         due.extend(certify_due);
         for policy in &self.policies.datasets {
             if let Some(facts) = self.facts.datasets.get(&policy.name) {
@@ -167,10 +168,7 @@ impl Night<'_> {
             };
             let tonight = compactions.get(&policy.name).map_or(&[][..], Vec::as_slice);
             let kept = retention::plan(policy, facts, tonight, self.now);
-            let mut erased = erasure::plan(policy, facts, suspects, self.requests, tonight);
-            if let (Some(erased), Some(kept)) = (&mut erased, &kept) {
-                leave_to_retention(erased, kept);
-            }
+            let erased = erasure::plan(policy, facts, suspects, self.requests, tonight);
             self.push(&policy.name, erased);
             retain.push((&policy.name, kept));
         }
@@ -232,10 +230,25 @@ impl Night<'_> {
     }
 }
 
-/// What retention deletes whole tonight need not be rewritten first.
-fn leave_to_retention(erase: &mut Step, retain: &Step) {
-    if let (Action::Erase(erase), Action::Retain(retain)) = (&mut erase.action, &retain.action) {
-        let leaving: BTreeSet<&ObjectVersion> = retain.raw.iter().collect();
-        erase.raw.retain(|version| !leaving.contains(version));
+/// What retention or purge removes whole tonight is not rewritten first: the rewritten object would be
+/// another version than the one they name, and stay.
+fn leave_to_removal(steps: &mut [Step]) {
+    let mut leaving: BTreeSet<ObjectVersion> = BTreeSet::new();
+    for step in steps.iter() {
+        match &step.action {
+            Action::Retain(retain) => {
+                leaving.extend(retain.raw.iter().chain(&retain.quarantine).cloned());
+            }
+            Action::Purge(purge) => leaving.extend(purge.versions.iter().cloned()),
+            _ => {}
+        }
+    }
+    for step in steps {
+        if let Action::Erase(erase) = &mut step.action {
+            erase.raw.retain(|version| !leaving.contains(version));
+            erase
+                .quarantine
+                .retain(|version| !leaving.contains(version));
+        }
     }
 }
