@@ -2,15 +2,16 @@
 -- stage's sessions that did not reach the next stage on the same day.
 --
 -- Payment and post-purchase events carry no device: theirs is that of the same session on the same day
--- (the first in alphabetical order, if it used several), else Unknown.
+-- (the first in alphabetical order, if it used several), else Unknown. A user id that did not fit its column
+-- (a number, say, where all others are text) is in _rescued, and is not counted among the users.
 WITH events AS (
-    SELECT event_date, 1 AS position, 'product' AS stage, userId, sessionId, deviceDetails['deviceType'] AS own_device FROM product
+    SELECT event_date, 1 AS position, 'product' AS stage, userId, sessionId, deviceDetails['deviceType'] AS own_device FROM product WHERE eventType = 'AddToCartClicked'
     UNION ALL
-    SELECT event_date, 2, 'cart', userId, sessionId, deviceDetails['deviceType'] FROM cart
+    SELECT event_date, 2, 'cart', userId, sessionId, deviceDetails['deviceType'] FROM cart WHERE eventType = 'ProceedtoPaymentClicked'
     UNION ALL
-    SELECT event_date, 3, 'payment', userId, sessionId, CAST(NULL AS VARCHAR) FROM payment
+    SELECT event_date, 3, 'payment', userId, sessionId, CAST(NULL AS VARCHAR) FROM payment WHERE eventType = 'ProceedPaymentClicked'
     UNION ALL
-    SELECT event_date, 4, 'post_purchase', userId, sessionId, CAST(NULL AS VARCHAR) FROM post_purchase
+    SELECT event_date, 4, 'post_purchase', userId, sessionId, CAST(NULL AS VARCHAR) FROM post_purchase WHERE eventType = 'PaymentSuccess'
 ),
 devices AS (
     SELECT event_date, sessionId, min(own_device) AS session_device

@@ -122,10 +122,8 @@ fn received(add: &Add, now: DateTime<Utc>) -> Result<DateTime<Utc>, Failure> {
         return Ok(now);
     };
     let end_of_day = date
-        .succ_opt()
-        .unwrap_or(date)
-        .and_time(chrono::NaiveTime::MIN)
-        .and_utc();
+        .and_hms_opt(23, 59, 59)
+        .map_or(now, |time| time.and_utc());
     if date > now.date_naive() {
         return Err(Failure::usage("--received lies in the future", ""));
     }

@@ -11,7 +11,7 @@ mod policy;
 mod run;
 mod serve;
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -122,19 +122,19 @@ fn log_to_standard_error() {
 }
 
 /// Prints data: as JSON if that was asked for, else as text.
-#[expect(clippy::print_stdout, reason = "data goes to standard output")]
 fn print(
     global: &Global,
     value: &(impl serde::Serialize + std::fmt::Display),
 ) -> Result<(), Failure> {
-    match global.output {
-        Output::Text => print!("{value}"),
-        Output::Json => println!(
-            "{}",
-            serde_json::to_string_pretty(value).map_err(Failure::from_error)?
-        ),
+    let text = match global.output {
+        Output::Text => value.to_string(),
+        Output::Json => serde_json::to_string_pretty(value).map_err(Failure::from_error)? + "\n",
+    };
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        // Whoever reads along has seen enough.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        outcome => outcome.map_err(Failure::from_error),
     }
-    Ok(())
 }
 
 /// Says something to the person at the terminal.

@@ -2,6 +2,7 @@
 
 use super::open::DEMO_POLICIES;
 use super::{Exit, Failure, Global, Output};
+use crate::curation;
 use crate::policy::Policies;
 
 /// Arguments of `policy`.
@@ -26,6 +27,8 @@ pub fn main(global: &Global, command: &Policy) -> Result<(), Failure> {
     };
     match Policies::load(&folder) {
         Ok(policies) => {
+            curation::check(&policies)
+                .map_err(|error| Failure::new(Exit::Policies, error.to_string(), ""))?;
             super::say(&format!(
                 "{}: {} datasets, {} curated tables, no errors",
                 folder.display(),

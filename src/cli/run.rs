@@ -1,11 +1,15 @@
 //! `run`: plan the night and carry it out.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use chrono::{DateTime, Utc};
+
 use super::open::Opened;
 use super::{Exit, Failure, Global};
 use crate::audit::report::RunReport;
-use crate::erasure::request::OpenRequest;
 use crate::job;
-use crate::lake::facts::{Facts, Places};
+use crate::lake::facts::Places;
 use crate::lake::lease::Lease;
 use crate::lake::s3::WriteS3;
 use crate::lake::site::Site;
@@ -34,7 +38,7 @@ pub fn conclude(report: &RunReport) -> Result<(), Failure> {
         0 => Ok(()),
         count => Err(Failure::new(
             Exit::Failed,
-            format!("{count} steps failed; nothing that they had to replace was deleted"),
+            format!("{count} steps failed"),
             "see `failed:` above; the next run takes up what is missing",
         )),
     }
@@ -65,56 +69,75 @@ pub async fn night(
     let lease = Lease::take(&s3, location, &run, now)
         .await
         .map_err(Failure::from_error)?;
-    let outcome = under_lease(lake, s3, run, source, confirm).await;
-    let released = lease.release().await.map_err(Failure::from_error);
-    let report = outcome?;
-    released?;
-    Ok(report)
-}
-
-async fn under_lease(
-    lake: &Opened,
-    s3: WriteS3,
-    run: String,
-    source: Source,
-    confirm: Option<&str>,
-) -> Result<RunReport, Failure> {
-    let now = lake.clock.now();
-    let planned = job::plan(s3.read(), &lake.policies, || lake.key(), now)
-        .await
-        .map_err(Failure::from_error)?;
-    let plan = match source {
-        Source::Fresh => planned.plan,
-        Source::Saved(saved) => {
-            crate::plan::refuse_if_stale(&saved, &planned.facts, &lake.policies.digest)
-                .map_err(Failure::from_error)?;
-            *saved
-        }
+    let night = Night {
+        lake,
+        run,
+        now,
+        lease_lost: lease.lost(),
     };
-    let may_destroy = may_destroy(lake, &plan, confirm)?;
-    let requests = planned.requests;
-    carry_out(lake, s3, run, &plan, &planned.facts, requests, may_destroy).await
+    let outcome = night.under_lease(s3, source, confirm).await;
+    if let Err(error) = lease.release().await {
+        super::say(&format!("warning: the lease was not given back: {error}"));
+    }
+    outcome
 }
 
-async fn carry_out(
-    lake: &Opened,
-    s3: WriteS3,
+struct Night<'a> {
+    lake: &'a Opened,
     run: String,
-    plan: &Plan,
-    facts: &Facts,
-    requests: Vec<OpenRequest>,
-    may_destroy: bool,
-) -> Result<RunReport, Failure> {
-    let folder = Places::new(&lake.policies.lake.location).system("erasure/suppression/");
-    let suppression = Suppression::load(s3.read(), &folder, || lake.key())
-        .await
-        .map_err(Failure::from_error)?;
-    let now = lake.clock.now();
-    let site = Site::open(s3, &lake.policies, run, now, suppression, may_destroy)
-        .map_err(Failure::from_error)?;
-    job::apply(&site, &lake.policies, &|| lake.key(), plan, facts, requests)
+    /// The one time of the run (invariant 13).
+    now: DateTime<Utc>,
+    lease_lost: Arc<AtomicBool>,
+}
+
+impl Night<'_> {
+    async fn under_lease(
+        self,
+        s3: WriteS3,
+        source: Source,
+        confirm: Option<&str>,
+    ) -> Result<RunReport, Failure> {
+        let lake = self.lake;
+        let planned = job::plan(s3.read(), &lake.policies, || lake.key(), self.now)
+            .await
+            .map_err(Failure::from_error)?;
+        let plan = match source {
+            Source::Fresh => planned.plan,
+            Source::Saved(saved) => {
+                crate::plan::refuse_if_stale(&saved, &planned.facts, &lake.policies.digest)
+                    .map_err(Failure::from_error)?;
+                *saved
+            }
+        };
+        let may_destroy = may_destroy(lake, &plan, confirm)?;
+        let folder = Places::new(&lake.policies.lake.location).system("erasure/suppression/");
+        let suppression = Suppression::load(s3.read(), &folder, || lake.key())
+            .await
+            .map_err(Failure::from_error)?;
+        let site = Site {
+            store: s3
+                .store(&lake.policies.lake.location.bucket)
+                .map_err(Failure::from_error)?,
+            places: Places::new(&lake.policies.lake.location),
+            s3,
+            run: self.run,
+            now: self.now,
+            suppression,
+            may_destroy,
+            lease_lost: self.lease_lost,
+        };
+        let key = || lake.key();
+        job::apply(
+            &site,
+            &lake.policies,
+            &key,
+            &plan,
+            &planned.facts,
+            planned.requests,
+        )
         .await
         .map_err(Failure::from_error)
+    }
 }
 
 /// Until there are caps that stop a runaway deletion, a person agrees to the plan by its digest.

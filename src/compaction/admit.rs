@@ -109,6 +109,15 @@ impl Object<'_> {
         let time = match decode::event_time(&event, &time_rule(&self.policy.events)) {
             Ok(time) if time <= latest => time,
             Ok(_) => return self.quarantine(offset, bytes, Reason::TimeAhead),
+            Err(_)
+                if self
+                    .site
+                    .suppression
+                    .covers_at_any_time(&event, &self.policy.pii) =>
+            {
+                self.admitted.entry.counts.suppressed += 1;
+                return;
+            }
             Err(reason) => return self.quarantine(offset, bytes, reason),
         };
         let date = time.date_naive();

@@ -13,6 +13,7 @@ use crate::decode::{self, NewFields, SchemaRules};
 use crate::lake::error::{S3Error, S3ErrorKind};
 use crate::lake::ledger::{COMPACTION, Counts, Entry, Ledger, Segment};
 use crate::lake::parquet_files::leaf_paths;
+use crate::lake::raw;
 use crate::lake::rows::{self, Event, RowsError, Tally};
 use crate::lake::s3::{ObjectVersion, Pick, PutIf};
 use crate::lake::site::Site;
@@ -59,25 +60,53 @@ pub struct Compacted {
     pub findings: Vec<String>,
 }
 
+/// The event table before the commit, and its ledger at that very version.
+struct Target {
+    table: Option<Table>,
+    /// The events' own columns.
+    payload: Option<Schema>,
+    ledger: Ledger,
+}
+
+impl Target {
+    async fn open(site: &Site, policy: &DatasetPolicy) -> Result<Self, CompactionError> {
+        let table = Table::open(Arc::clone(&site.store), &site.places.events(&policy.name)).await?;
+        let (committed, schema) = match &table {
+            Some(table) => (table.transaction(COMPACTION).await?, Some(table.schema()?)),
+            None => (None, None),
+        };
+        let folder = site.places.ledger(&policy.name);
+        Ok(Self {
+            table,
+            payload: schema.map(|schema| rows::payload_schema(&schema)),
+            ledger: Ledger::load(site.s3.read(), &folder, committed).await?,
+        })
+    }
+
+    /// The columns that a field can be new to: a table that so far holds nothing but quarantined records
+    /// has none.
+    fn typed(&self) -> Option<&Schema> {
+        self.payload
+            .as_ref()
+            .filter(|schema| !schema.fields().is_empty())
+    }
+
+    fn files(&self) -> Result<Vec<DataFile>, TableError> {
+        self.table.as_ref().map_or(Ok(Vec::new()), Table::files)
+    }
+}
+
 /// Carries out `step`.
 pub async fn apply(
     site: &Site,
     policy: &DatasetPolicy,
     step: &Compact,
 ) -> Result<Compacted, CompactionError> {
-    let folder = site.places.events(&policy.name);
-    let table = Table::open(Arc::clone(&site.store), &folder).await?;
-    let existing = table.as_ref().map(Table::schema).transpose()?;
-    let existing = existing.map(|schema| rows::payload_schema(&schema));
-
+    let target = Target::open(site, policy).await?;
     let mut done = Compacted::default();
-    let mut objects = read(site, policy, step, &mut done.findings).await?;
-    refuse_new_fields(policy, existing.as_ref(), &mut objects, &mut done.findings);
-    let files = table
-        .as_ref()
-        .map(Table::files)
-        .transpose()?
-        .unwrap_or_default();
+    let mut objects = read(site, policy, step, &target.ledger, &mut done.findings).await?;
+    refuse_new_fields(policy, target.typed(), &mut objects, &mut done.findings);
+    let files = target.files()?;
     drop_duplicates(site, policy, &files, &mut objects, &mut done.findings).await?;
     for object in &objects {
         done.counts.add(object.entry.counts);
@@ -91,18 +120,9 @@ pub async fn apply(
     if objects.is_empty() {
         return Ok(done);
     }
-    let learned = learn(policy, existing.as_ref(), &objects);
+    let learned = learn(policy, &target, &objects);
     done.files = write(site, policy, &learned, &objects).await?;
-    commit(
-        site,
-        policy,
-        table,
-        existing.as_ref(),
-        &learned,
-        objects,
-        &mut done,
-    )
-    .await?;
+    commit(site, policy, target, &learned, objects, &mut done).await?;
     Ok(done)
 }
 
@@ -110,17 +130,23 @@ async fn read(
     site: &Site,
     policy: &DatasetPolicy,
     step: &Compact,
+    ledger: &Ledger,
     findings: &mut Vec<String>,
 ) -> Result<Vec<Admitted>, CompactionError> {
-    let read: Vec<Result<Admitted, String>> = futures::stream::iter(&step.objects)
-        .map(|version| read_object(site, policy, step.keep_from, version))
-        .buffered(READ_AT_ONCE)
-        .try_collect()
-        .await?;
+    // Whoever committed since the plan was made may have taken some of them in.
+    let waiting =
+        |version: &&ObjectVersion| ledger.compacted(&version.key, &version.etag).is_none();
+    let read: Vec<Result<Option<Admitted>, String>> =
+        futures::stream::iter(step.objects.iter().filter(waiting))
+            .map(|version| read_object(site, policy, step.keep_from, version, ledger))
+            .buffered(READ_AT_ONCE)
+            .try_collect()
+            .await?;
     let mut objects = Vec::with_capacity(read.len());
     for object in read {
         match object {
-            Ok(object) => {
+            Ok(None) => {}
+            Ok(Some(object)) => {
                 if object.entry.damaged {
                     findings.push(format!(
                         "{}: part of it cannot be read; what was readable is compacted, the object stays",
@@ -135,13 +161,15 @@ async fn read(
     Ok(objects)
 }
 
-/// The inner error is a finding: the object waits for a later plan.
+/// `None` is an object that we wrote ourselves. The inner error is a finding: the object waits for a later
+/// plan.
 async fn read_object(
     site: &Site,
     policy: &DatasetPolicy,
     keep_from: NaiveDate,
     version: &ObjectVersion,
-) -> Result<Result<Admitted, String>, S3Error> {
+    ledger: &Ledger,
+) -> Result<Result<Option<Admitted>, String>, S3Error> {
     let bucket = &policy.raw.location.bucket;
     let got = site
         .s3
@@ -149,13 +177,24 @@ async fn read_object(
         .get(bucket, &version.key, Pick::IfMatch(&version.etag))
         .await;
     match got {
-        Ok(object) => Ok(Ok(admit(site, policy, keep_from, version, &object.bytes))),
+        Ok(object) => {
+            if raw::recognise(site, policy, version, &object.bytes, ledger).await? {
+                return Ok(Ok(None));
+            }
+            Ok(Ok(Some(admit(
+                site,
+                policy,
+                keep_from,
+                version,
+                &object.bytes,
+            ))))
+        }
         Err(error) => match error.kind {
             S3ErrorKind::Precondition | S3ErrorKind::NotFound => Ok(Err(format!(
                 "{}: replaced or deleted while it was read; the next plan will see it",
                 version.key
             ))),
-            S3ErrorKind::Archived => Ok(Err(format!("{}: {}", version.key, error.reason))),
+            _ if error.concerns_one_object() => Ok(Err(error.to_string())),
             _ => Err(error),
         },
     }
@@ -209,16 +248,16 @@ async fn drop_duplicates(
     Ok(())
 }
 
-fn learn(policy: &DatasetPolicy, existing: Option<&Schema>, objects: &[Admitted]) -> SchemaRef {
+fn learn(policy: &DatasetPolicy, target: &Target, objects: &[Admitted]) -> SchemaRef {
     let events = objects
         .iter()
         .flat_map(|object| &object.events)
         .map(|event| &event.json);
-    let on_new_field = match (policy.schema.on_new_field, existing) {
-        // The first commit makes the table; there is nothing yet that a field could be new to.
+    let on_new_field = match (policy.schema.on_new_field, target.typed()) {
         (_, None) | (OnNewField::Add, _) => NewFields::Add,
         (OnNewField::Rescue | OnNewField::Fail, Some(_)) => NewFields::Rescue,
     };
+    let existing = target.payload.as_ref();
     decode::learn(existing, events, &rules(policy, on_new_field, existing)).schema
 }
 
@@ -262,22 +301,19 @@ async fn write(
 async fn commit(
     site: &Site,
     policy: &DatasetPolicy,
-    table: Option<Table>,
-    existing: Option<&Schema>,
+    target: Target,
     payload: &SchemaRef,
     objects: Vec<Admitted>,
     done: &mut Compacted,
 ) -> Result<(), CompactionError> {
-    let folder = site.places.events(&policy.name);
     let schema = rows::table_schema(payload);
-    let mut table = match table {
+    let folder = site.places.events(&policy.name);
+    let mut table = match target.table {
         Some(table) => table,
         None => Table::create(Arc::clone(&site.store), &folder, &schema).await?,
     };
-    let committed = table.transaction(COMPACTION).await?;
+    let ledger = target.ledger;
     let ledger_folder = site.places.ledger(&policy.name);
-    let ledger = Ledger::load(site.s3.read(), &ledger_folder, committed).await?;
-
     let (entries, broken): (Vec<_>, Vec<_>) = objects
         .into_iter()
         .map(|object| (object.entry, object.quarantined))
@@ -287,14 +323,14 @@ async fn commit(
     let segment = Segment {
         version: 1,
         number: ledger.next,
-        previous: committed,
+        previous: ledger.committed,
         run: site.run.clone(),
         at: site.now,
         objects: entries,
         quarantine: done.quarantine.clone(),
     };
     Ledger::write(&site.s3, &ledger_folder, &segment).await?;
-    let evolved = existing.is_some_and(|existing| existing != payload.as_ref());
+    let evolved = target.payload.is_some_and(|existing| existing != **payload);
     let change = Change {
         add: done.files.clone(),
         schema: evolved.then_some(schema),

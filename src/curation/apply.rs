@@ -51,6 +51,15 @@ pub async fn apply(
     let keep_from = policy.retention.keep.before_date(site.now.date_naive());
     let mut parts = partitions(policy, &rows)?;
     parts.retain(|day, _| *day >= keep_from);
+    let other_day = days
+        .as_ref()
+        .and_then(|days| parts.keys().find(|day| !days.contains(day)));
+    if let Some(day) = other_day {
+        return Err(CurationError::OtherDay {
+            table: policy.table.clone(),
+            day: *day,
+        });
+    }
 
     let folder = site.places.curated(&policy.table);
     let mut table = match Table::open(Arc::clone(&site.store), &folder).await? {
@@ -128,7 +137,10 @@ async fn query(
     }
     let frame = context.sql(&policy.query).await.map_err(failed)?;
     let schema: SchemaRef = Arc::new(frame.schema().as_arrow().clone());
-    let batches = frame.collect().await.map_err(failed)?;
+    let batches = frame
+        .collect()
+        .await
+        .map_err(|_| CurationError::Data(policy.table.clone()))?;
     let rows = concat_batches(&schema, &batches).map_err(|error| failed(error.into()))?;
     plain(policy, &rows)
 }
@@ -151,7 +163,7 @@ fn plain(policy: &CuratedPolicy, rows: &RecordBatch) -> Result<RecordBatch, Cura
             DataType::Dictionary(_, value) => (**value).clone(),
             other => other.clone(),
         };
-        columns.push(cast(column, &plain).map_err(|error| failed(error.to_string()))?);
+        columns.push(cast(column, &plain).map_err(|_| CurationError::Data(policy.table.clone()))?);
         fields.push(Field::new(field.name(), plain, true));
     }
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
@@ -175,7 +187,10 @@ async fn check(policy: &CuratedPolicy, rows: &RecordBatch) -> Result<(), Curatio
             .sql(&format!("SELECT 1 FROM {RESULT} WHERE NOT ({condition})"))
             .await
             .map_err(failed)?;
-        let broken = broken.count().await.map_err(failed)? as u64;
+        let broken = broken
+            .count()
+            .await
+            .map_err(|_| CurationError::Data(policy.table.clone()))? as u64;
         if broken > 0 {
             return Err(CurationError::Check {
                 table: policy.table.clone(),

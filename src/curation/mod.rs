@@ -18,7 +18,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use crate::lake::facts::Facts;
 use crate::lake::tables::{Table, TableError};
 use crate::plan::{Action, Curate, Step};
-use crate::policy::{CuratedPolicy, Incremental, Policies};
+use crate::policy::{CuratedPolicy, Incremental, Policies, Span};
 
 pub use apply::{Curated, apply};
 
@@ -42,6 +42,38 @@ pub enum CurationError {
         check: String,
         /// How many rows.
         rows: u64,
+    },
+    /// The query ran into its data.
+    #[error(
+        "could not make curated table {0}: its query failed on its data; run it in an SQL client to see why \
+         (the reason may quote events, so it is not repeated here)"
+    )]
+    Data(String),
+    /// Rows of days that are not made anew.
+    #[error(
+        "could not make curated table {table}: from the events of some days its query makes rows of {day}; \
+         write `incremental: full`"
+    )]
+    OtherDay {
+        /// The table.
+        table: String,
+        /// The day.
+        day: NaiveDate,
+    },
+    /// A table that would outlive what it is made from.
+    #[error(
+        "curated table {table} is kept {keep}, longer than its input {input} ({input_keep}): days would be made \
+         anew without that input; keep it no longer"
+    )]
+    Outlives {
+        /// The table.
+        table: String,
+        /// How long it is kept.
+        keep: Span,
+        /// The input.
+        input: String,
+        /// How long that is kept.
+        input_keep: Span,
     },
     /// Tables that read each other.
     #[error("curated tables {0} read each other; break the circle")]
@@ -92,7 +124,7 @@ struct Curatable {
 pub async fn lineage(policies: &Policies, facts: &Facts) -> Result<Lineage, CurationError> {
     let mut waiting: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     for policy in &policies.curated {
-        waiting.insert(&policy.table, inputs(policy)?);
+        waiting.insert(&policy.table, checked_inputs(policies, policy)?);
     }
     let mut lineage = Lineage::default();
     while !waiting.is_empty() {
@@ -262,6 +294,41 @@ fn query_version(policy: &CuratedPolicy) -> u64 {
         .fold(0, |number, byte| number << 8 | u64::from(*byte));
     // Delta's transaction versions are signed.
     number >> 1
+}
+
+/// Holds the queries of all curated tables against the rest of the policies.
+pub fn check(policies: &Policies) -> Result<(), CurationError> {
+    policies
+        .curated
+        .iter()
+        .try_for_each(|policy| checked_inputs(policies, policy).map(|_| ()))
+}
+
+/// The tables that a query reads, none of which may be kept shorter than the table made from it.
+fn checked_inputs(
+    policies: &Policies,
+    policy: &CuratedPolicy,
+) -> Result<BTreeSet<String>, CurationError> {
+    // Any day will do: of two calendar spans the longer one reaches further back from all of them.
+    let today = NaiveDate::default();
+    let keep = policy.retention.keep;
+    let inputs = inputs(policy)?;
+    for input in &inputs {
+        let curated = policies.curated.iter().find(|other| other.table == *input);
+        let retention = policies.dataset(input).map(|dataset| dataset.retention);
+        let Some(retention) = retention.or(curated.map(|curated| curated.retention)) else {
+            continue;
+        };
+        if keep.before_date(today) < retention.keep.before_date(today) {
+            return Err(CurationError::Outlives {
+                table: policy.table.clone(),
+                keep,
+                input: input.clone(),
+                input_keep: retention.keep,
+            });
+        }
+    }
+    Ok(inputs)
 }
 
 /// The tables that a query reads.

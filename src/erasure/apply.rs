@@ -56,7 +56,7 @@ pub struct DatasetErasure {
     pub rows: u64,
     /// By request; a row about two subjects counts for both.
     pub erased: BTreeMap<String, Erased>,
-    /// Raw objects that their consumer replaced meanwhile: the request needs another night.
+    /// Raw objects that were replaced meanwhile, are damaged or cannot be read: the request stays open.
     pub moved: Vec<String>,
 }
 
@@ -122,10 +122,10 @@ impl Subjects {
 pub async fn suppress(
     site: &Site,
     key: &Key,
-    requests: &[OpenRequest],
+    requests: &[&OpenRequest],
 ) -> Result<(), ErasureError> {
     let hasher = key.hasher(Purpose::Suppression)?;
-    for open in super::pending(requests) {
+    for open in requests {
         let mut by_kind: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for identifier in &open.identifiers {
             let hash = hasher.hash(&identifier.canonical_form());
@@ -277,10 +277,12 @@ async fn erase_quarantined(
         let parsed = Json::parse(&record).ok();
         let mut of_record = subjects.of_record(&record, None);
         of_record.extend(parsed.iter().flat_map(|event| subjects.of_event(event)));
-        match of_record.first() {
-            None => left.extend_from_slice(line),
-            Some(id) => hits.push((*id).to_owned()),
+        if of_record.is_empty() {
+            left.extend_from_slice(line);
         }
+        of_record.sort_unstable();
+        of_record.dedup();
+        hits.extend(of_record.into_iter().map(str::to_owned));
     }
     if !hits.is_empty() {
         subjects.count(&hits, |erased| erased.quarantined += 1, |_| {});
@@ -312,7 +314,7 @@ pub fn quarantined_record(line: &[u8]) -> Vec<u8> {
     decoded.unwrap_or_else(|| line.to_vec())
 }
 
-/// Answers the keys of raw objects that were replaced meanwhile.
+/// Answers the keys of raw objects that were replaced meanwhile, are damaged or cannot be read.
 async fn erase_raw(
     site: &Site,
     policy: &DatasetPolicy,
@@ -332,8 +334,8 @@ async fn erase_raw(
         };
         match raw::rewrite(site, policy, &versions, &of_subject).await {
             Ok(Rewritten::Untouched | Rewritten::Without(_)) => {}
-            Ok(Rewritten::Moved) => moved.push(key.to_owned()),
-            Err(error) if error.kind == S3ErrorKind::Archived => moved.push(key.to_owned()),
+            Ok(Rewritten::Moved | Rewritten::Damaged) => moved.push(key.to_owned()),
+            Err(error) if error.concerns_one_object() => moved.push(key.to_owned()),
             Err(error) => return Err(error.into()),
         }
         let hits = hits.into_inner().unwrap_or_default();

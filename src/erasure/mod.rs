@@ -19,10 +19,11 @@ use futures::{StreamExt, TryStreamExt};
 use crate::decode::RESCUED;
 use crate::lake::facts::{DatasetFacts, FactsError, Grace, Places};
 use crate::lake::parquet_files;
+use crate::lake::s3::ObjectVersion;
 use crate::lake::s3::ReadS3;
 use crate::lake::subject::Matcher;
 use crate::lake::tables::{DataFile, TableError};
-use crate::plan::{Action, Certify, Due, Erase, Step, megabytes, total_size};
+use crate::plan::{Action, Certify, Due, Erase, Purge, Step, megabytes, total_size};
 use crate::policy::{DatasetPolicy, Policies};
 use request::{OpenRequest, State};
 
@@ -137,6 +138,25 @@ pub fn plan(
             raw,
             quarantine: facts.quarantine.clone(),
             after: compactions.to_vec(),
+        }),
+    })
+}
+
+/// What purges of sealed identifiers name as their owner.
+pub const REQUESTS: &str = "erasure requests";
+
+/// The step that removes what a run left that died between certifying a request and forgetting it.
+pub fn plan_forgetting(remains: &[ObjectVersion]) -> Option<Step> {
+    (!remains.is_empty()).then(|| Step {
+        id: "purge-requests".into(),
+        why: format!(
+            "purge {} older versions of certified erasure requests",
+            remains.len()
+        ),
+        action: Action::Purge(Purge {
+            owner: REQUESTS.into(),
+            versions: remains.to_vec(),
+            after: Vec::new(),
         }),
     })
 }

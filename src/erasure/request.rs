@@ -3,6 +3,8 @@
 //! The identifiers of an open request are sealed with the key (invariant 9); once it is certified only
 //! keyed hashes are left.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Months, Utc};
 use futures::{StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
@@ -11,7 +13,7 @@ use crate::lake::error::{S3Error, S3ErrorKind};
 use crate::lake::facts::Places;
 use crate::lake::key::{Key, KeyError, Purpose};
 use crate::lake::ledger::put_json;
-use crate::lake::s3::{Pick, PutIf, ReadS3, WriteS3};
+use crate::lake::s3::{ObjectVersion, Pick, PutIf, ReadS3, WriteS3};
 use crate::lake::subject::Identifier;
 
 const READ_AT_ONCE: usize = 16;
@@ -213,6 +215,24 @@ pub async fn all(s3: &ReadS3, places: &Places) -> Result<Vec<(Request, String)>,
         .buffered(READ_AT_ONCE)
         .try_collect()
         .await
+}
+
+/// Older versions of certified requests: they still hold the sealed identifiers.
+pub async fn sealed_remains(s3: &ReadS3, places: &Places) -> Result<Vec<ObjectVersion>, S3Error> {
+    let folder = places.system("erasure/requests/");
+    let mut versions = s3.versions(&folder.bucket, &folder.prefix).await?;
+    versions.retain(|version| !version.latest);
+    if versions.is_empty() {
+        return Ok(versions);
+    }
+    let mut certified = all(s3, places).await?;
+    certified.retain(|(request, _)| request.state == State::Certified);
+    let keys: BTreeSet<String> = certified
+        .iter()
+        .map(|(request, _)| place(places, &request.id).prefix)
+        .collect();
+    versions.retain(|version| keys.contains(&version.key));
+    Ok(versions)
 }
 
 /// The requests that are not certified yet. The key is asked for only if there is one.

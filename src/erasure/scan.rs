@@ -6,19 +6,20 @@
 //! records and the program's own files, and, from 8 characters on, as bytes. An event of the subject from
 //! after the request is no trace: it is a customer who came back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::array::{ArrayRef, AsArray};
+use arrow::datatypes::Int64Type;
 use chrono::{DateTime, Utc};
 use futures::{StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 
 use super::apply::{quarantined_record, read_version};
 use super::request::OpenRequest;
-use crate::decode::{self, Json, Limits};
+use crate::decode::{self, Json, Limits, Reason};
 use crate::lake::error::S3Error;
 use crate::lake::parquet_files;
-use crate::lake::raw::time_rule;
+use crate::lake::raw::{is_partly_unread, time_rule};
 use crate::lake::s3::{Object, ObjectVersion};
 use crate::lake::site::Site;
 use crate::lake::subject::{Matcher, contains_token};
@@ -56,6 +57,8 @@ pub struct Scan {
     pub unfinished_uploads: u64,
     /// Events of the subject from after the request.
     pub later_events: u64,
+    /// Objects that could not be read whole (archived, damaged, compressed in an unknown way): keys.
+    pub unreadable: Vec<String>,
     /// What was found.
     pub traces: Vec<Trace>,
 }
@@ -63,7 +66,7 @@ pub struct Scan {
 impl Scan {
     /// Whether a certificate can be given.
     pub fn is_clean(&self) -> bool {
-        self.traces.is_empty() && self.unfinished_uploads == 0
+        self.traces.is_empty() && self.unfinished_uploads == 0 && self.unreadable.is_empty()
     }
 }
 
@@ -116,13 +119,21 @@ async fn scan_place(
     versions.retain(|version| !version.marker);
     let mut objects = futures::stream::iter(versions)
         .map(|version| async move {
-            let object = read_version(site, bucket, &version).await?;
-            Ok::<_, S3Error>((version, object))
+            let read = read_version(site, bucket, &version).await;
+            Ok::<_, S3Error>((version, read))
         })
         .buffered(READ_AT_ONCE);
-    while let Some((version, object)) = objects.try_next().await? {
-        let Some(object) = object else {
-            continue;
+    while let Some((version, read)) = objects.try_next().await? {
+        let object = match read {
+            Ok(Some(object)) => object,
+            Ok(None) => continue,
+            Err(error) if error.concerns_one_object() => {
+                for (open, scan) in scans.iter_mut() {
+                    scan.unreadable.push(shown_key(open, &version));
+                }
+                continue;
+            }
+            Err(error) => return Err(error),
         };
         let content = Content::of(policies, place, raw_of, &version, &object);
         for (open, scan) in scans.iter_mut() {
@@ -142,6 +153,8 @@ enum Content<'a> {
         plain: Vec<u8>,
         is_raw: bool,
     },
+    /// What cannot be decoded as a whole.
+    Unreadable,
     /// Texts of any other kind: curated cells, strings of the program's own files, quarantined records.
     Texts(Vec<Vec<u8>>),
 }
@@ -165,30 +178,32 @@ impl<'a> Content<'a> {
         let mut parts = path.split('/');
         match (parts.next(), parts.next()) {
             (Some("events"), Some(name)) if is_parquet && !path.contains("/_delta_log/") => {
-                match policies
-                    .dataset(name)
-                    .and_then(|policy| Self::rows(policy, object))
-                {
-                    Some(rows) => rows,
-                    None => Self::Texts(vec![object.bytes.to_vec()]),
+                match policies.dataset(name) {
+                    Some(policy) => Self::rows(policy, object).unwrap_or(Self::Unreadable),
+                    None => Self::cells(policies, object),
                 }
             }
             (Some("quarantine"), _) => {
                 let lines = object.bytes.split(|byte| *byte == b'\n');
                 Self::Texts(lines.map(quarantined_record).collect())
             }
-            _ if is_parquet => Self::Texts(cells(object)),
+            _ if is_parquet => Self::cells(policies, object),
             _ => Self::Texts(strings(&object.bytes)),
         }
     }
 
     fn raw(policy: &'a DatasetPolicy, bytes: &[u8]) -> Self {
         let limits = Limits::default();
-        let plain = decode::decompress(bytes, &limits).data.into_owned();
+        let decompressed = decode::decompress(bytes, &limits);
+        if is_partly_unread(decompressed.damage) {
+            return Self::Unreadable;
+        }
+        let plain = decompressed.data.into_owned();
         let (mut events, mut broken) = (Vec::new(), Vec::new());
         for record in decode::frame(&plain, &limits) {
             match record.content {
                 Ok(event) => events.push(event),
+                Err(Reason::UnknownCompression | Reason::WideEncoding) => return Self::Unreadable,
                 Err(_) => broken.push(record.bytes.to_vec()),
             }
         }
@@ -201,18 +216,52 @@ impl<'a> Content<'a> {
         }
     }
 
+    /// The text cells of a Parquet file, and the numbers in columns named like an identifier's field.
+    fn cells(policies: &Policies, object: &Object) -> Self {
+        let Ok(batches) = parquet_files::decode(object.bytes.clone()) else {
+            return Self::Unreadable;
+        };
+        let paths = policies
+            .datasets
+            .iter()
+            .flat_map(|policy| policy.pii.identifiers.values().flatten());
+        let names: BTreeSet<&str> = paths
+            .filter_map(|path| path.names().last())
+            .map(String::as_str)
+            .collect();
+        let mut texts = Vec::new();
+        for batch in &batches {
+            for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
+                push_cells(column, &mut texts);
+                if names.contains(field.name().as_str())
+                    && let Some(numbers) = column.as_primitive_opt::<Int64Type>()
+                {
+                    texts.extend(
+                        numbers
+                            .iter()
+                            .flatten()
+                            .map(|number| format!("\"{number}\"").into_bytes()),
+                    );
+                }
+            }
+        }
+        Self::Texts(texts)
+    }
+
     fn rows(policy: &'a DatasetPolicy, object: &Object) -> Option<Self> {
-        let mut events = Vec::new();
+        let (mut events, mut plain) = (Vec::new(), Vec::new());
         for batch in parquet_files::decode(object.bytes.clone()).ok()? {
             for row in 0..batch.num_rows() {
-                events.push(decode::rebuild(&batch, row).ok()?);
+                let event = decode::rebuild(&batch, row).ok()?;
+                plain.extend_from_slice(event.to_string().as_bytes());
+                events.push(event);
             }
         }
         Some(Self::Events {
             policy,
             events,
             broken: Vec::new(),
-            plain: object.bytes.to_vec(),
+            plain,
             is_raw: false,
         })
     }
@@ -232,11 +281,7 @@ fn look(
     let mut found = |form: &str| {
         scan.traces.push(Trace {
             bucket: bucket.to_owned(),
-            key: if in_key {
-                "(withheld)".into()
-            } else {
-                version.key.clone()
-            },
+            key: shown_key(open, version),
             version: version.version.clone(),
             form: form.to_owned(),
         });
@@ -253,6 +298,7 @@ fn look(
         found("token in the metadata");
     }
     match content {
+        Content::Unreadable => scan.unreadable.push(shown_key(open, version)),
         Content::Texts(texts) => {
             if texts.iter().any(|text| holds_token(open, text)) {
                 found("token");
@@ -298,6 +344,14 @@ fn events_of(open: &OpenRequest, policy: &DatasetPolicy, events: &[Json]) -> (u6
         }
     }
     (earlier, later)
+}
+
+/// A key that itself holds the identifier is not repeated.
+fn shown_key(open: &OpenRequest, version: &ObjectVersion) -> String {
+    if holds_token(open, version.key.as_bytes()) {
+        return "(withheld)".into();
+    }
+    version.key.clone()
 }
 
 fn holds_token(open: &OpenRequest, bytes: &[u8]) -> bool {
@@ -346,21 +400,6 @@ fn push_strings(json: &Json, texts: &mut Vec<Vec<u8>>) {
         }
         Json::Null | Json::Bool(_) | Json::Number(_) => {}
     }
-}
-
-/// All text cells of a Parquet file; the bytes themselves if it cannot be decoded.
-fn cells(object: &Object) -> Vec<Vec<u8>> {
-    let Ok(batches) = parquet_files::decode(object.bytes.clone()) else {
-        return vec![object.bytes.to_vec()];
-    };
-    let mut texts = Vec::new();
-    for batch in &batches {
-        batch
-            .columns()
-            .iter()
-            .for_each(|column| push_cells(column, &mut texts));
-    }
-    texts
 }
 
 fn push_cells(column: &ArrayRef, texts: &mut Vec<Vec<u8>>) {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::audit::report::{DatasetReport, RequestReport, RunReport};
 use crate::compaction;
 use crate::curation;
+use crate::erasure::REQUESTS;
 use crate::erasure::request::{Erased, OpenRequest, Request, State};
 use crate::erasure::{self, ErasureError};
 use crate::lake::error::S3Error;
@@ -78,19 +79,10 @@ pub async fn apply(
     };
     night.report.findings.clone_from(&plan.findings);
     let is_certify = |step: &&Step| matches!(step.action, Action::Certify(_));
-    let is_erase = |step: &Step| matches!(step.action, Action::Erase(_));
-    let last_erase = plan.steps.iter().rposition(is_erase);
-    for (index, step) in plan
-        .steps
-        .iter()
-        .enumerate()
-        .filter(|(_, step)| !is_certify(step))
-    {
+    for step in plan.steps.iter().filter(|step| !is_certify(step)) {
         night.step(step).await;
-        if Some(index) == last_erase {
-            night.conclude_erasures().await;
-        }
     }
+    night.conclude_erasures().await;
     let certify: Vec<&Step> = plan.steps.iter().filter(is_certify).collect();
     night.certify(&certify).await;
     night.count_survivors(facts).await?;
@@ -118,6 +110,12 @@ impl Night<'_> {
             self.report
                 .failures
                 .push(format!("{}: left out, because {missing} failed", step.id));
+            self.failed.insert(step.id.clone());
+            return;
+        }
+        if self.site.lease_is_lost() {
+            let lost = "the lease was lost to another run; nothing more was done";
+            self.report.failures.push(format!("{}: {lost}", step.id));
             self.failed.insert(step.id.clone());
             return;
         }
@@ -177,15 +175,10 @@ impl Night<'_> {
     }
 
     async fn erase(&mut self, action: &Erase) -> Result<(), StepError> {
-        // Until every dataset has been gone through without a failure, nothing is `erased`.
-        for id in &action.requests {
-            self.erased
-                .entry(id.clone())
-                .or_insert((Erased::default(), true))
-                .1 = false;
-        }
         if !self.suppressed {
-            erasure::suppress(self.site, &(self.key)()?, &self.requests).await?;
+            let named = |open: &&OpenRequest| action.requests.contains(&open.request.id);
+            let requests: Vec<&OpenRequest> = self.requests.iter().filter(named).collect();
+            erasure::suppress(self.site, &(self.key)()?, &requests).await?;
             self.suppressed = true;
         }
         let site = self.site;
@@ -217,17 +210,18 @@ impl Night<'_> {
         for (id, erased) in done.erased {
             let (sum, complete) = self.erased.entry(id).or_insert((Erased::default(), true));
             sum.add(erased);
-            *complete = done.moved.is_empty();
+            *complete &= done.moved.is_empty();
         }
         self.report.findings.extend(done.moved.iter().map(|key| {
-            format!("{key}: replaced while subjects were taken out of it; the next run goes on")
+            format!("{key}: subjects could not be taken out of it (replaced meanwhile, damaged or unreadable); the requests stay open")
         }));
         Ok(())
     }
 
-    /// Requests that were carried out in all datasets are `erased`.
+    /// Requests that were carried out in all datasets, curated tables following, are `erased`.
     async fn conclude_erasures(&mut self) {
-        let erase_failed = self.failed.iter().any(|id| id.starts_with("erase-"));
+        let reaches_readers = |id: &String| id.starts_with("erase-") || id.starts_with("curate-");
+        let erase_failed = self.failed.iter().any(reaches_readers);
         for open in &mut self.requests {
             let Some((erased, complete)) = self.erased.get(&open.request.id) else {
                 continue;
@@ -268,6 +262,7 @@ impl Night<'_> {
         report.raw_deleted += done.raw_deleted;
         report.raw_trimmed += done.raw_trimmed;
         self.report.purged += done.purged;
+        self.report.findings.extend(done.blocked);
         if done.raw_waiting > 0 {
             self.report.findings.push(format!(
                 "{} raw objects of {} hold expired or erased events; the next plan names them",
@@ -320,6 +315,15 @@ impl Night<'_> {
 
     async fn purge(&mut self, action: &Purge) -> Result<(), StepError> {
         if !self.site.may_destroy {
+            return Ok(());
+        }
+        if action.owner == REQUESTS {
+            let bucket = &self.site.places.lake().bucket;
+            self.report.purged += self
+                .site
+                .s3
+                .delete_versions(bucket, &action.versions)
+                .await?;
             return Ok(());
         }
         let folder = self.folder(&action.owner);
@@ -393,10 +397,11 @@ impl Night<'_> {
             let clean = outcome.scan.is_clean();
             if !clean {
                 self.report.findings.push(format!(
-                    "erasure request {}: the scan found {} traces and {} unreadable uploads; it is erased again \
-                     by the next run",
+                    "erasure request {}: not certified: {} traces, {} unreadable objects, {} unfinished uploads; \
+                     the next run goes on",
                     outcome.request,
                     outcome.scan.traces.len(),
+                    outcome.scan.unreadable.len(),
                     outcome.scan.unfinished_uploads
                 ));
             }

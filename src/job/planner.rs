@@ -52,6 +52,9 @@ pub async fn plan(
 ) -> Result<Planned, PlanError> {
     let places = Places::new(&policies.lake.location);
     let requests = request::open(s3, &places, key).await?;
+    let sealed_remains = request::sealed_remains(s3, &places)
+        .await
+        .map_err(RequestError::from)?;
     let facts = Facts::gather(s3, policies).await?;
     let suspects = erasure::suspects(s3, policies, &facts.datasets, &requests).await?;
     let lineage = curation::lineage(policies, &facts).await?;
@@ -59,6 +62,7 @@ pub async fn plan(
         policies,
         facts: &facts,
         requests: &requests,
+        sealed_remains: &sealed_remains,
         now,
         steps: Vec::new(),
         removers: BTreeMap::new(),
@@ -77,6 +81,7 @@ struct Night<'a> {
     policies: &'a Policies,
     facts: &'a Facts,
     requests: &'a [OpenRequest],
+    sealed_remains: &'a [ObjectVersion],
     now: DateTime<Utc>,
     steps: Vec<Step>,
     /// Steps that remove files of a table.
@@ -89,13 +94,13 @@ impl Night<'_> {
     fn plan(mut self, suspects: &Suspects, lineage: &Lineage) -> Plan {
         let compactions = self.compact();
         self.erase_and_retain(suspects, &compactions);
-        let (curate, mut findings) = curation::plan(self.policies, lineage, &self.changers);
         for policy in &self.policies.curated {
             if let Some(table) = self.facts.curated.get(&policy.table) {
                 let step = retention::plan_curated(policy, table, self.now);
                 self.push(&policy.table, step);
             }
         }
+        let (curate, mut findings) = curation::plan(self.policies, lineage, &self.changers);
         for step in curate {
             if let Action::Curate(action) = &step.action {
                 let table = action.table.clone();
@@ -104,6 +109,8 @@ impl Night<'_> {
         }
         self.checkpoint();
         let mut due = self.purge();
+        self.steps
+            .extend(erasure::plan_forgetting(self.sealed_remains));
         let earlier: Vec<String> = self
             .steps
             .iter()

@@ -59,6 +59,17 @@ pub struct S3Error {
 }
 
 impl S3Error {
+    /// Whether it says something of one object, and not of the bucket, the credentials or the network.
+    pub fn concerns_one_object(&self) -> bool {
+        !matches!(
+            self.kind,
+            S3ErrorKind::Credentials
+                | S3ErrorKind::NoSuchBucket
+                | S3ErrorKind::Region
+                | S3ErrorKind::Unreachable
+        )
+    }
+
     /// One line of advice, where there is any.
     pub fn hint(&self) -> Option<&'static str> {
         self.kind.hint()
@@ -82,7 +93,7 @@ impl S3Error {
     {
         let code = error.code();
         let kind = match error {
-            SdkError::ServiceError(_) => kind_of_code(code, status_of(error)),
+            SdkError::ServiceError(_) => kind_of_code(code),
             SdkError::DispatchFailure(failure) if failure.is_io() || failure.is_timeout() => {
                 S3ErrorKind::Unreachable
             }
@@ -108,15 +119,8 @@ impl S3Error {
     }
 }
 
-fn status_of<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Option<&str> {
-    // HEAD answers have no body, hence no code but the one that the SDK derives from the status.
-    error
-        .as_service_error()
-        .and_then(ProvideErrorMetadata::code)
-}
-
-fn kind_of_code(code: Option<&str>, fallback: Option<&str>) -> S3ErrorKind {
-    match code.or(fallback).unwrap_or_default() {
+fn kind_of_code(code: Option<&str>) -> S3ErrorKind {
+    match code.unwrap_or_default() {
         "NoSuchBucket" => S3ErrorKind::NoSuchBucket,
         "NoSuchKey" | "NotFound" | "NoSuchVersion" | "NoSuchUpload" => S3ErrorKind::NotFound,
         "AccessDenied" | "Forbidden" | "AllAccessDisabled" => S3ErrorKind::AccessDenied,

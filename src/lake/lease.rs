@@ -6,6 +6,7 @@
 //! remembers the last run's `now`, so that a clock that went back is noticed (invariant 13).
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -102,6 +103,7 @@ pub struct Lease {
     place: Place,
     record: LeaseRecord,
     etag: Arc<Mutex<String>>,
+    lost: Arc<AtomicBool>,
     renewal: tokio::task::JoinHandle<()>,
 }
 
@@ -113,6 +115,19 @@ struct Place {
 }
 
 impl Place {
+    /// The lease as it lies there, with its entity tag.
+    async fn read(&self) -> Result<Option<(LeaseRecord, String)>, LeaseError> {
+        let Some(object) = self.s3.read().find(&self.bucket, &self.key).await? else {
+            return Ok(None);
+        };
+        let record =
+            serde_json::from_slice(&object.bytes).map_err(|error| LeaseError::Malformed {
+                place: format!("s3://{}/{}", self.bucket, self.key),
+                reason: error.to_string(),
+            })?;
+        Ok(Some((record, object.etag)))
+    }
+
     /// Writes the lease and returns its new entity tag.
     async fn write(&self, record: &LeaseRecord, condition: PutIf<'_>) -> Result<String, S3Error> {
         let body = serde_json::to_vec_pretty(record).map_err(|error| {
@@ -135,18 +150,8 @@ impl Lease {
             bucket: lake.bucket.clone(),
             key: lake.join("system/lease.json").prefix,
         };
-        let there = s3.read().find(&place.bucket, &place.key).await?;
-        let last = match &there {
-            None => None,
-            Some(object) => Some(
-                serde_json::from_slice::<LeaseRecord>(&object.bytes).map_err(|error| {
-                    LeaseError::Malformed {
-                        place: format!("s3://{}/{}", place.bucket, place.key),
-                        reason: error.to_string(),
-                    }
-                })?,
-            ),
-        };
+        let there = place.read().await?;
+        let last = there.as_ref().map(|(record, _)| record.clone());
         if let Some(last) = &last {
             refuse_if_held(last, now)?;
         }
@@ -159,7 +164,7 @@ impl Lease {
         };
         let condition = match &there {
             None => PutIf::Absent,
-            Some(object) => PutIf::Matches(&object.etag),
+            Some((_, etag)) => PutIf::Matches(etag),
         };
         let etag = match place.write(&record, condition).await {
             Ok(etag) => Arc::new(Mutex::new(etag)),
@@ -171,13 +176,25 @@ impl Lease {
             }
             Err(error) => return Err(error.into()),
         };
-        let renewal = tokio::spawn(renew(place.clone(), record.clone(), Arc::clone(&etag)));
+        let lost = Arc::new(AtomicBool::new(false));
+        let renewal = tokio::spawn(renew(
+            place.clone(),
+            record.clone(),
+            Arc::clone(&etag),
+            Arc::clone(&lost),
+        ));
         Ok(Self {
             place,
             record,
             etag,
+            lost,
             renewal,
         })
+    }
+
+    /// Set once another run has taken the lease: whoever works under it must stop.
+    pub fn lost(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.lost)
     }
 
     /// Gives the lease back.
@@ -216,13 +233,26 @@ fn refuse_if_held(last: &LeaseRecord, now: DateTime<Utc>) -> Result<(), LeaseErr
     }
 }
 
-async fn renew(place: Place, mut record: LeaseRecord, etag: Arc<Mutex<String>>) {
+async fn renew(
+    place: Place,
+    mut record: LeaseRecord,
+    etag: Arc<Mutex<String>>,
+    lost: Arc<AtomicBool>,
+) {
     loop {
         tokio::time::sleep(RENEWED_EVERY).await;
         record.until = Some(time_of_day() + KEPT_FOR);
         let mut etag = etag.lock().await;
         match place.write(&record, PutIf::Matches(&etag)).await {
             Ok(renewed) => *etag = renewed,
+            Err(error) if error.kind == S3ErrorKind::Precondition => {
+                // An earlier renewal may have landed although its answer was lost.
+                match place.read().await {
+                    Ok(Some((there, current))) if there.run == record.run => *etag = current,
+                    Ok(_) => lost.store(true, Ordering::Relaxed),
+                    Err(error) => tracing::warn!(%error, "the lease could not be looked at"),
+                }
+            }
             Err(error) => tracing::warn!(%error, "the lease could not be renewed"),
         }
     }

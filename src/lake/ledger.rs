@@ -137,7 +137,7 @@ pub struct Compacted {
 #[derive(Debug, Clone, Default)]
 pub struct Ledger {
     /// The number of the last committed segment.
-    pub last: Option<u64>,
+    pub committed: Option<u64>,
     /// The number that the next segment gets: above every one there is, void ones too.
     pub next: u64,
     objects: BTreeMap<(String, String), Compacted>,
@@ -187,7 +187,7 @@ impl Ledger {
     ) -> Result<Self, S3Error> {
         let highest = segments.keys().next_back().copied().max(committed);
         let mut ledger = Self {
-            last: committed,
+            committed,
             next: highest.map_or(1, |number| number + 1),
             ..Self::default()
         };

@@ -11,7 +11,7 @@ use super::ledger::{Ledger, Rewrite};
 use super::rows::KafkaPosition;
 use super::s3::{Object, ObjectVersion, Pick, PutIf};
 use super::site::Site;
-use crate::decode::{self, Codec, Json, Limits, Record, TimeRule};
+use crate::decode::{self, Codec, Json, Limits, Reason, Record, TimeRule};
 use crate::policy::{self, DatasetPolicy, EventsPolicy};
 
 /// What rewriting a raw object came to.
@@ -23,6 +23,14 @@ pub enum Rewritten {
     Without(u64),
     /// The consumer replaced the object meanwhile; the next plan will see it.
     Moved,
+    /// Part of the object cannot be read, so it cannot be rewritten without losing that part.
+    Damaged,
+}
+
+/// Whether there may be more in an object than what was decompressed. Of a stream that ends too early
+/// nothing more can be had.
+pub fn is_partly_unread(damage: Option<Reason>) -> bool {
+    damage.is_some_and(|reason| reason != Reason::CompressionTruncated)
 }
 
 /// The position of the first record of an object that Kafka Connect named
@@ -70,6 +78,34 @@ pub fn event_date(event: &Json, policy: &DatasetPolicy) -> Option<NaiveDate> {
         .map(|time| time.date_naive())
 }
 
+/// Whether an object that the ledger does not know by its entity tag is one that we wrote in place of a
+/// compacted one. A bucket encrypted with a KMS key gives tags that cannot be announced before the write;
+/// the content's MD5 was.
+pub async fn recognise(
+    site: &Site,
+    policy: &DatasetPolicy,
+    version: &ObjectVersion,
+    bytes: &[u8],
+    ledger: &Ledger,
+) -> Result<bool, S3Error> {
+    let content = hex::encode(Md5::digest(bytes));
+    let Some(compacted) = ledger.compacted(&version.key, &content) else {
+        return Ok(false);
+    };
+    let known = Rewrite {
+        version: 1,
+        key: version.key.clone(),
+        from: content,
+        to: version.etag.clone(),
+        size: version.size,
+        first_date: compacted.first_date,
+        last_date: compacted.last_date,
+        run: site.run.clone(),
+    };
+    Ledger::announce(&site.s3, &site.places.ledger(&policy.name), &known).await?;
+    Ok(true)
+}
+
 /// What one version of a raw object came to.
 enum Step {
     Untouched,
@@ -78,6 +114,7 @@ enum Step {
     /// All records went; the version must go.
     Emptied(u64),
     Moved,
+    Damaged,
 }
 
 /// Takes records out of a raw object, given all its versions: out of the current one by writing a new
@@ -95,6 +132,7 @@ pub async fn rewrite(
         match rewrite_version(site, policy, version, drop).await? {
             Step::Untouched => {}
             Step::Moved => return Ok(Rewritten::Moved),
+            Step::Damaged => return Ok(Rewritten::Damaged),
             Step::Emptied(count) if version.latest => {
                 dropped += count;
                 gone = versions.iter().map(|version| (*version).clone()).collect();
@@ -102,10 +140,8 @@ pub async fn rewrite(
             }
             Step::Without(count) | Step::Emptied(count) => {
                 dropped += count;
-                // Without bucket versions the write itself has replaced the object.
-                if !(version.latest && version.version == "null") {
-                    gone.push((*version).clone());
-                }
+                // Without bucket versions the write itself has replaced it; deleting looks before.
+                gone.push((*version).clone());
             }
         }
     }
@@ -149,6 +185,9 @@ async fn rewrite_version(
         .collect();
     if dropped.is_empty() {
         return Ok(Step::Untouched);
+    }
+    if is_partly_unread(plain.damage) {
+        return Ok(Step::Damaged);
     }
     let count = dropped.len() as u64;
     if count == records.len() as u64 {

@@ -11,6 +11,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectStore;
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +21,7 @@ use super::read_only::ReadOnlyStore;
 
 /// S3 deletes at most so many versions in one request.
 const DELETE_BATCH: usize = 1000;
+const LOOK_AT_ONCE: usize = 32;
 
 /// One object version, as a listing tells it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -246,14 +248,20 @@ impl ReadS3 {
         }
     }
 
-    /// The entity tag of the current object, or `None` where there is none.
-    pub async fn etag(&self, bucket: &str, key: &str) -> Result<Option<String>, S3Error> {
+    /// The entity tag of a version, the current one by default, or `None` where there is none.
+    pub async fn etag(
+        &self,
+        bucket: &str,
+        key: &str,
+        version: Option<&str>,
+    ) -> Result<Option<String>, S3Error> {
         let answer = self
             .connection
             .client()
             .head_object()
             .bucket(bucket)
             .key(key)
+            .set_version_id(version.map(str::to_owned))
             .send()
             .await;
         match answer {
@@ -387,13 +395,13 @@ impl WriteS3 {
         Ok(unquoted(answer.e_tag()))
     }
 
-    /// Physically removes these versions, and nothing that came after them.
+    /// Physically removes these versions, and nothing that came after them; answers how many there were.
     #[expect(clippy::disallowed_methods, reason = "the one place that deletes")]
     pub async fn delete_versions(
         &self,
         bucket: &str,
         versions: &[ObjectVersion],
-    ) -> Result<(), S3Error> {
+    ) -> Result<u64, S3Error> {
         let meant = self.still_meant(bucket, versions).await?;
         for batch in meant.chunks(DELETE_BATCH) {
             let attempted = || format!("delete {} object versions in s3://{bucket}", batch.len());
@@ -433,27 +441,27 @@ impl WriteS3 {
                 return Err(S3Error::new(attempted(), reason, kind));
             }
         }
-        Ok(())
+        Ok(meant.len() as u64)
     }
 
-    /// Without bucket versions the name `null` may by now mean another object: look before deleting.
+    /// The version `null` is whatever was written last without bucket versions: look before deleting.
     async fn still_meant<'a>(
         &self,
         bucket: &str,
         versions: &'a [ObjectVersion],
     ) -> Result<Vec<&'a ObjectVersion>, S3Error> {
-        let mut meant = Vec::with_capacity(versions.len());
-        for version in versions {
-            let replaceable = version.version == "null" && version.latest && !version.marker;
-            if replaceable {
-                let now = self.read.etag(bucket, &version.key).await?;
-                if now.as_deref() != Some(&version.etag) {
-                    continue;
+        let meant: Vec<Option<&ObjectVersion>> = futures::stream::iter(versions)
+            .map(|version| async move {
+                if version.version != "null" || version.marker {
+                    return Ok(Some(version));
                 }
-            }
-            meant.push(version);
-        }
-        Ok(meant)
+                let there = self.read.etag(bucket, &version.key, Some("null")).await?;
+                Ok::<_, S3Error>((there.as_deref() == Some(&version.etag)).then_some(version))
+            })
+            .buffered(LOOK_AT_ONCE)
+            .try_collect()
+            .await?;
+        Ok(meant.into_iter().flatten().collect())
     }
 }
 

@@ -1,15 +1,14 @@
 //! What applying a plan works with: the writer, the places, the run's name and its one `now`.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::{DateTime, Utc};
 use object_store::ObjectStore;
 
-use super::error::S3Error;
 use super::facts::Places;
 use super::s3::WriteS3;
 use super::subject::Suppression;
-use crate::policy::Policies;
 
 /// The lake, open for a run.
 pub struct Site {
@@ -27,26 +26,13 @@ pub struct Site {
     pub suppression: Suppression,
     /// Whether raw objects may be rewritten or deleted, and files purged.
     pub may_destroy: bool,
+    /// Set when another run has taken the lease.
+    pub lease_lost: Arc<AtomicBool>,
 }
 
 impl Site {
-    /// Opens the lake of `policies` for writing.
-    pub fn open(
-        s3: WriteS3,
-        policies: &Policies,
-        run: String,
-        now: DateTime<Utc>,
-        suppression: Suppression,
-        may_destroy: bool,
-    ) -> Result<Self, S3Error> {
-        Ok(Self {
-            store: s3.store(&policies.lake.location.bucket)?,
-            places: Places::new(&policies.lake.location),
-            s3,
-            run,
-            now,
-            suppression,
-            may_destroy,
-        })
+    /// Whether another run has taken the lease.
+    pub fn lease_is_lost(&self) -> bool {
+        self.lease_lost.load(Ordering::Relaxed)
     }
 }

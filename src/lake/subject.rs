@@ -139,7 +139,11 @@ impl Matcher {
     }
 }
 
-/// Whether `token` stands in `bytes` with no letter or digit on either side.
+/// Tokens shorter than this turn up in dates and counts everywhere.
+const TELLING: usize = 5;
+
+/// Whether `token` stands in `bytes` as a word: with no letter or digit on either side. A short one must
+/// stand where a value does, in quotes or behind `:` or `=`.
 pub fn contains_token(bytes: &[u8], token: &[u8]) -> bool {
     if token.is_empty() || bytes.len() < token.len() {
         return false;
@@ -149,10 +153,22 @@ pub fn contains_token(bytes: &[u8], token: &[u8]) -> bool {
         .windows(token.len())
         .enumerate()
         .any(|(start, window)| {
+            let before = bytes.get(..start).unwrap_or_default();
+            let behind = bytes.get(start + token.len());
             window == token
-                && !(start > 0 && is_word(bytes.get(start - 1)))
-                && !is_word(bytes.get(start + token.len()))
+                && !is_word(before.last())
+                && !is_word(behind)
+                && (token.len() >= TELLING || is_value(before, behind))
         })
+}
+
+fn is_value(before: &[u8], behind: Option<&u8>) -> bool {
+    let in_quotes = before.last() == Some(&b'"') && behind == Some(&b'"');
+    let assigned = before
+        .trim_ascii_end()
+        .last()
+        .is_some_and(|byte| b":=".contains(byte));
+    in_quotes || assigned
 }
 
 /// One identifier that may not come back, as it lies in the lake.
@@ -164,7 +180,7 @@ pub struct Suppressed {
     pub key: String,
     /// Keyed hashes of the identifiers, by kind.
     pub hashes: BTreeMap<String, BTreeSet<String>>,
-    /// Events from before this time do not come back.
+    /// Events up to this time do not come back.
     pub before: DateTime<Utc>,
 }
 
@@ -236,6 +252,11 @@ impl Suppression {
         }
     }
 
+    /// Whether this event may not come back, its own time being unknown.
+    pub fn covers_at_any_time(&self, event: &Json, pii: &PiiPolicy) -> bool {
+        self.covers(event, DateTime::<Utc>::MIN_UTC, pii)
+    }
+
     /// Whether this event of this time may not come back.
     pub fn covers(&self, event: &Json, time: DateTime<Utc>, pii: &PiiPolicy) -> bool {
         let Some(hasher) = &self.hasher else {
@@ -244,7 +265,7 @@ impl Suppression {
         identifiers_of(event, pii).into_iter().any(|identifier| {
             let hash = hasher.hash(&identifier.canonical_form());
             let before = self.before.get(&(identifier.kind, hash));
-            before.is_some_and(|before| time < *before)
+            before.is_some_and(|before| time <= *before)
         })
     }
 }
@@ -279,6 +300,17 @@ mod tests {
             assert!(!contains_token(text.as_bytes(), b"789456"), "{text}");
         }
         assert!(contains_token(b"17894561 789456", b"789456"));
+        for text in ["\"userId\": 22,", "\"22\"", "id=22"] {
+            assert!(contains_token(text.as_bytes(), b"22"), "{text}");
+        }
+        for text in [
+            "2026-11-22",
+            "day=22x",
+            "at 22 o'clock",
+            "{\"at\":\"2026-11-22\"}",
+        ] {
+            assert!(!contains_token(text.as_bytes(), b"22"), "{text}");
+        }
     }
 
     #[test]

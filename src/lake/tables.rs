@@ -280,7 +280,7 @@ impl Table {
             .map_err(|error| self.failed("load again", &error))?;
         match outcome {
             Ok(_) => Ok(self.version()),
-            Err(_) if self.version() > before && self.holds(&change)? => Ok(self.version()),
+            Err(_) if self.version() > before && self.holds(&change).await? => Ok(self.version()),
             Err(error) => Err(TableError {
                 conflict: self.version() > before,
                 ..self.failed("commit to", &error)
@@ -296,10 +296,16 @@ impl Table {
     }
 
     /// Whether the table is as `change` left it: how a lost answer is told from a lost commit.
-    fn holds(&self, change: &Change) -> Result<bool, TableError> {
+    async fn holds(&self, change: &Change) -> Result<bool, TableError> {
+        for (id, version) in &change.transactions {
+            if self.transaction(id).await? != Some(*version) {
+                return Ok(false);
+            }
+        }
         let live: BTreeSet<String> = self.files()?.into_iter().map(|file| file.path).collect();
-        let something = !change.add.is_empty() || !change.remove.is_empty();
-        Ok(something
+        let says_something =
+            !(change.add.is_empty() && change.remove.is_empty() && change.transactions.is_empty());
+        Ok(says_something
             && change.add.iter().all(|file| live.contains(&file.path))
             && change.remove.iter().all(|file| !live.contains(&file.path)))
     }

@@ -32,7 +32,7 @@ pub enum RetentionError {
 }
 
 /// What a retention or purge step did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Retained {
     /// Rows that left tables.
     pub rows: u64,
@@ -44,6 +44,8 @@ pub struct Retained {
     pub purged: u64,
     /// Raw objects that would have been trimmed, had the run been allowed to.
     pub raw_waiting: u64,
+    /// Raw objects that could not be trimmed, and why.
+    pub blocked: Vec<String>,
 }
 
 /// Takes out of a dataset what is too old. `tonight` are the raw objects compacted by earlier steps.
@@ -58,13 +60,12 @@ pub async fn apply(
         ..Retained::default()
     };
     let bucket = &policy.raw.location.bucket;
-    site.s3.delete_versions(bucket, &step.raw).await?;
-    done.raw_deleted = step.raw.len() as u64;
+    done.raw_deleted = site.s3.delete_versions(bucket, &step.raw).await?;
     let lake = site.places.lake();
-    site.s3
+    done.purged = site
+        .s3
         .delete_versions(&lake.bucket, &step.quarantine)
         .await?;
-    done.purged = step.quarantine.len() as u64;
 
     let mut keys: BTreeSet<&str> = step
         .trim
@@ -80,34 +81,56 @@ pub async fn apply(
         done.raw_waiting = leftovers.count() as u64;
     }
     for key in keys {
-        // An earlier step of this run may have rewritten the object: look what lies there now.
-        let versions = site.s3.read().versions(bucket, key).await?;
-        let same_key = by_key(&versions).remove(key).unwrap_or_default();
-        done.raw_trimmed += trim(site, policy, step.keep_from, &same_key).await?;
+        match trim(site, policy, step.keep_from, key).await {
+            Ok(Trimmed::Records(records)) => done.raw_trimmed += records,
+            Ok(Trimmed::Damaged) => {
+                done.blocked.push(format!(
+                    "{key}: part of it cannot be read, so it is not trimmed"
+                ));
+            }
+            Err(error) if error.concerns_one_object() => done.blocked.push(error.to_string()),
+            Err(error) => return Err(error.into()),
+        }
     }
     Ok(done)
 }
 
-/// Takes too old and suppressed events out of a raw object; answers how many.
+enum Trimmed {
+    Records(u64),
+    Damaged,
+}
+
+/// Takes too old and suppressed events out of a raw object.
 async fn trim(
     site: &Site,
     policy: &DatasetPolicy,
     keep_from: NaiveDate,
-    versions: &[&ObjectVersion],
-) -> Result<u64, S3Error> {
+    key: &str,
+) -> Result<Trimmed, S3Error> {
     let rule = time_rule(&policy.events);
     let goes = |record: &Record<'_>| {
         let Ok(event) = &record.content else {
             return false;
         };
-        decode::event_time(event, &rule).is_ok_and(|time| {
-            time.date_naive() < keep_from || site.suppression.covers(event, time, &policy.pii)
-        })
+        match decode::event_time(event, &rule) {
+            Ok(time) => {
+                time.date_naive() < keep_from || site.suppression.covers(event, time, &policy.pii)
+            }
+            Err(_) => site.suppression.covers_at_any_time(event, &policy.pii),
+        }
     };
-    match raw::rewrite(site, policy, versions, &goes).await? {
-        Rewritten::Without(records) => Ok(records),
-        Rewritten::Untouched | Rewritten::Moved => Ok(0),
-    }
+    // An earlier step of this run may have rewritten the object: look what lies there now.
+    let versions = site
+        .s3
+        .read()
+        .versions(&policy.raw.location.bucket, key)
+        .await?;
+    let same_key = by_key(&versions).remove(key).unwrap_or_default();
+    Ok(match raw::rewrite(site, policy, &same_key, &goes).await? {
+        Rewritten::Without(records) => Trimmed::Records(records),
+        Rewritten::Untouched | Rewritten::Moved => Trimmed::Records(0),
+        Rewritten::Damaged => Trimmed::Damaged,
+    })
 }
 
 /// Takes out of a curated table what is too old; answers how many rows.
@@ -169,6 +192,5 @@ pub async fn purge(
         facts.files.iter().any(|file| file.path == path)
     };
     versions.retain(|version| !live(version));
-    site.s3.delete_versions(&folder.bucket, &versions).await?;
-    Ok(versions.len() as u64)
+    Ok(site.s3.delete_versions(&folder.bucket, &versions).await?)
 }

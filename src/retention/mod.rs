@@ -3,7 +3,8 @@
 //! The rule is calendar spans on the event's own date, never on an object's `LastModified`. Partitions of
 //! a table go whole. A raw object goes once all its events are too old, or once its policy's `raw.keep` is
 //! over; one that straddles the line is rewritten without the old ones, and so is one that holds late
-//! events of an erased subject. A damaged object, whose content nobody knows whole, stays.
+//! events of an erased subject. A damaged object, whose content nobody knows whole, stays. An older version
+//! goes with its current one: what its consumer replaced before it was ever compacted counts as withdrawn.
 
 mod apply;
 
@@ -184,7 +185,10 @@ fn raw_fates(
         };
         if !outlives(policy, compacted, keep_from, now) {
             gone.extend(versions.iter().map(|version| (*version).clone()));
-        } else if must_trim(compacted, keep_from) {
+        } else if versions
+            .iter()
+            .any(|version| must_trim(facts, version, keep_from))
+        {
             trimmed.extend(versions.iter().map(|version| (*version).clone()));
         }
     }
@@ -225,9 +229,14 @@ fn outlives(
     kept_on && young
 }
 
-fn must_trim(compacted: &Compacted, keep_from: NaiveDate) -> bool {
-    let straddles = compacted.first_date.is_some_and(|first| first < keep_from);
-    !compacted.damaged && (straddles || compacted.suppressed > 0)
+/// Whether a version holds records that must go. An older one counts too: a run may have died between
+/// writing its successor and deleting it.
+fn must_trim(facts: &DatasetFacts, version: &ObjectVersion, keep_from: NaiveDate) -> bool {
+    let compacted = facts.ledger.compacted(&version.key, &version.etag);
+    compacted.is_some_and(|compacted| {
+        let straddles = compacted.first_date.is_some_and(|first| first < keep_from);
+        !compacted.damaged && (straddles || compacted.suppressed > 0)
+    })
 }
 
 fn old_quarantine(
