@@ -1,0 +1,21 @@
+//! The whole program, as people run it: the real binary against a real S3 endpoint.
+//!
+//! Expected values come from outside the program's own planner, decoder and SQL: from the
+//! [`Truth`](lakewarden::demo::Truth) that the demo's generator counts while it writes, or by hand. What
+//! the program left is read with other means than its own: Delta logs as JSON lines, Parquet files with
+//! the `parquet` crate, everything else as plain files.
+
+mod support;
+
+mod bad_input;
+mod dry_run;
+mod erasure;
+mod first_night;
+mod grace;
+mod killed;
+mod late_and_again;
+mod real_lake;
+mod refusals;
+mod retention;
+mod saved_plan;
+mod two_at_once;

@@ -1,0 +1,151 @@
+//! Nothing stays longer than its policy allows, nothing goes a day sooner.
+
+use std::collections::BTreeMap;
+
+use chrono::NaiveDate;
+use lakewarden::demo::BUCKETS;
+
+use crate::support::events::{BOB, bucket, event, lines, raw_key};
+use crate::support::{Lake, NOW, tables, traces};
+
+fn day(text: &str) -> NaiveDate {
+    text.parse().unwrap()
+}
+
+#[test]
+fn days_beyond_two_calendar_years_leave_tables_curated_tables_and_raw_objects() {
+    let lake = Lake::after_an_undisturbed_night();
+    let (before, funnel) = (tables::all_rows(&lake), tables::funnel(&lake));
+    let raw_before = raw_events(&lake);
+    let (later, line) = ("2026-11-21T03:00:00Z", day("2024-11-21"));
+    let report = lake.run(later);
+
+    let first_day = |rows: &[tables::Row]| rows.iter().filter(|row| row.day < line).count();
+    for (name, mut rows) in before {
+        let old = first_day(&rows);
+        assert!(old > 0, "{name} has nothing to lose");
+        assert_eq!(report["datasets"][name]["retired_rows"], old, "{name}");
+        rows.retain(|row| row.day >= line);
+        assert_eq!(tables::rows(&lake, name), rows, "{name}");
+    }
+    let kept: Vec<_> = funnel
+        .into_iter()
+        .filter(|row| day(&row["event_date"]) >= line)
+        .collect();
+    assert_eq!(tables::funnel(&lake), kept);
+
+    let mut raw = raw_before;
+    for events in raw.values_mut() {
+        events.retain(|(date, _)| *date >= line);
+    }
+    assert_eq!(raw_events(&lake), raw, "all versions of all raw objects");
+    for (dataset, _) in BUCKETS {
+        let table = tables::table(&lake, dataset);
+        let live = tables::live_files(&table).into_keys().collect();
+        assert_eq!(tables::stored_files(&table), live, "{dataset}: purged, too");
+    }
+    lake.expect_nothing_to_do(later);
+}
+
+#[test]
+fn raw_objects_go_thirty_days_after_compaction_and_tables_stay() {
+    let lake = Lake::after_a_night();
+    let line = day("2024-12-20");
+    // NOW is 20 November, 03:00.
+    lake.run("2026-12-20T02:59:59Z");
+    assert!(raw_events(&lake).values().all(|events| !events.is_empty()));
+    let before = tables::all_rows(&lake);
+    assert!(before.values().flatten().all(|row| row.day >= line));
+    lake.run("2026-12-20T03:00:00Z");
+    for (bucket, events) in raw_events(&lake) {
+        assert_eq!(events, [], "{bucket}");
+    }
+    assert_eq!(tables::all_rows(&lake), before);
+    lake.expect_nothing_to_do("2026-12-20T03:00:00Z");
+    tables::expect_funnel_to_fit(&lake);
+}
+
+#[test]
+fn a_year_is_a_calendar_year_on_the_29th_of_february_too() {
+    let lake = Lake::empty();
+    let days = ["2026-02-27", "2026-02-28", "2026-03-01"];
+    let clicks = days.map(|day| event("cart", BOB, &format!("{day}T23:59:59Z")));
+    lake.store(NOW)
+        .put(bucket("cart"), &raw_key("cart", 0, 0), lines(&clicks));
+    let days_at = |now: &str| {
+        lake.run(now);
+        let rows = tables::rows(&lake, "cart");
+        rows.iter()
+            .map(|row| row.day.to_string())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(days_at("2028-02-27T23:59:59Z"), days);
+    assert_eq!(days_at("2028-02-28T00:00:00Z"), days[1..]);
+    // Two years before 29 February 2028 is 28 February 2026.
+    assert_eq!(days_at("2028-02-29T12:00:00Z"), days[1..]);
+    assert_eq!(days_at("2028-03-01T00:00:00Z"), days[2..]);
+    assert_eq!(days_at("2028-03-02T00:00:00Z"), [""; 0]);
+}
+
+#[test]
+fn without_a_rule_raw_objects_stay() {
+    let lake = Lake::empty();
+    let keep = "keep: 30 days after compaction";
+    lake.change_policy("datasets/cart.yaml", keep, "");
+    let body = lines(&[event("cart", BOB, "2026-11-19T08:00:00Z")]);
+    lake.store(NOW)
+        .put(bucket("cart"), &raw_key("cart", 0, 0), body.clone());
+    lake.run(NOW);
+    lake.run("2027-11-20T03:00:00Z");
+    let versions = lake.store(NOW).versions(bucket("cart"), "");
+    assert_eq!(versions.len(), 1);
+    assert_eq!(versions[0].bytes, body);
+}
+
+#[test]
+fn the_plan_tells_what_leaves_next() {
+    let lake = Lake::after_a_night();
+    let due = lake.plan(NOW)["due"].clone();
+    let texts: Vec<String> = due
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|due| format!("{} {}", due["at"], due["what"]))
+        .collect();
+    for (dataset, _) in BUCKETS {
+        let events =
+            format!("\"2026-11-21T00:00:00Z\" \"events of 2024-11-20 leave {dataset} (2 years)\"");
+        let raw = format!(
+            "\"2026-12-20T03:00:00Z\" \"raw objects of {dataset} go, 30 days after compaction\""
+        );
+        assert!(texts.contains(&events), "{texts:#?}");
+        assert!(texts.contains(&raw), "{texts:#?}");
+    }
+}
+
+/// The events of all versions of all raw objects by bucket, with their day and text, sorted.
+fn raw_events(lake: &Lake) -> BTreeMap<&'static str, Vec<(NaiveDate, String)>> {
+    let mut found = BTreeMap::new();
+    for (_, bucket) in BUCKETS {
+        let bodies = lake.s3().join(".s3/buckets").join(bucket).join("bodies");
+        let mut events = Vec::new();
+        for body in traces::files(&bodies) {
+            let limits = lakewarden::decode::Limits::default();
+            let bytes = std::fs::read(body).unwrap();
+            let plain = lakewarden::decode::decompress(&bytes, &limits);
+            for record in lakewarden::decode::frame(&plain.data, &limits) {
+                let Ok(event) = record.content else { continue };
+                let text = tables::spelled_alike(&event);
+                let event: serde_json::Value = serde_json::from_str(&text).unwrap();
+                let time = event["timestamp"].as_str().unwrap_or_default();
+                // Without a readable day it is a broken record.
+                if let Ok(day) = time.get(..10).unwrap_or_default().parse() {
+                    events.push((day, text));
+                }
+            }
+        }
+        events.sort();
+        found.insert(bucket, events);
+    }
+    found
+}

@@ -1,0 +1,14 @@
+//! What every test stands on.
+
+pub mod command;
+pub mod events;
+pub mod lake;
+pub mod server;
+pub mod store;
+pub mod tables;
+pub mod traces;
+
+pub use command::Outcome;
+
+pub use lake::{Lake, NOW};
+pub use server::Server;

@@ -1,0 +1,148 @@
+//! A lake's buckets as their owners see them: through S3, in this process, with the AWS SDK.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
+use chrono::{DateTime, Utc};
+use lakewarden::embedded::EmbeddedS3;
+use tokio::runtime::Runtime;
+
+/// The folder is open, hence closed to other processes, as long as this lives.
+pub struct Store {
+    runtime: Runtime,
+    client: Client,
+}
+
+/// One version of an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    pub key: String,
+    pub id: String,
+    pub latest: bool,
+    pub bytes: Vec<u8>,
+}
+
+impl Store {
+    pub fn open(root: &Path, now: DateTime<Utc>) -> Self {
+        let server = EmbeddedS3::open_with_clock(root, Arc::new(move || now)).unwrap();
+        let config = aws_sdk_s3::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(EmbeddedS3::REGION))
+            .force_path_style(true)
+            .endpoint_url(EmbeddedS3::ENDPOINT)
+            .credentials_provider(Credentials::new(
+                EmbeddedS3::ACCESS_KEY,
+                EmbeddedS3::SECRET_KEY,
+                None,
+                None,
+                "test",
+            ))
+            .http_client(server.sdk_http_client())
+            .build();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        Self {
+            runtime,
+            client: Client::from_conf(config),
+        }
+    }
+
+    /// Makes a bucket that keeps versions.
+    pub fn create_bucket(&self, bucket: &str) {
+        let versioning = VersioningConfiguration::builder()
+            .status(BucketVersioningStatus::Enabled)
+            .build();
+        self.runtime.block_on(async {
+            self.client
+                .create_bucket()
+                .bucket(bucket)
+                .send()
+                .await
+                .unwrap();
+            self.client
+                .put_bucket_versioning()
+                .bucket(bucket)
+                .versioning_configuration(versioning)
+                .send()
+                .await
+                .unwrap();
+        });
+    }
+
+    /// Makes a bucket that keeps none.
+    pub fn create_bucket_without_versions(&self, bucket: &str) {
+        let sent = self.client.create_bucket().bucket(bucket).send();
+        self.runtime.block_on(sent).unwrap();
+    }
+
+    /// Begins a multipart upload and leaves it; its id.
+    pub fn begin_upload(&self, bucket: &str, key: &str) -> String {
+        let request = self.client.create_multipart_upload();
+        let sent = request.bucket(bucket).key(key).send();
+        let begun = self.runtime.block_on(sent).unwrap();
+        begun.upload_id().unwrap().to_owned()
+    }
+
+    pub fn abort_upload(&self, bucket: &str, key: &str, id: &str) {
+        let request = self.client.abort_multipart_upload();
+        let sent = request.bucket(bucket).key(key).upload_id(id).send();
+        self.runtime.block_on(sent).unwrap();
+    }
+
+    pub fn put(&self, bucket: &str, key: &str, body: impl Into<Vec<u8>>) {
+        let request = self.client.put_object().bucket(bucket).key(key);
+        let sent = request.body(body.into().into()).send();
+        self.runtime.block_on(sent).unwrap();
+    }
+
+    /// All versions under `prefix` with their bytes, delete markers aside.
+    pub fn versions(&self, bucket: &str, prefix: &str) -> Vec<Version> {
+        self.runtime.block_on(async {
+            let listed = self.client.list_object_versions();
+            let page = listed.bucket(bucket).prefix(prefix).send().await.unwrap();
+            assert_ne!(page.is_truncated(), Some(true), "more than one page");
+            let mut versions = Vec::new();
+            for version in page.versions() {
+                let (key, id) = (version.key().unwrap(), version.version_id().unwrap());
+                let got = self.client.get_object().bucket(bucket).key(key);
+                let got = got.version_id(id).send().await.unwrap();
+                versions.push(Version {
+                    key: key.to_owned(),
+                    id: id.to_owned(),
+                    latest: version.is_latest() == Some(true),
+                    bytes: got.body.collect().await.unwrap().to_vec(),
+                });
+            }
+            versions
+        })
+    }
+
+    /// The current object, if there is one.
+    pub fn current(&self, bucket: &str, key: &str) -> Option<Vec<u8>> {
+        let mut versions = self.versions(bucket, key);
+        versions.retain(|version| version.key == key && version.latest);
+        versions.pop().map(|version| version.bytes)
+    }
+
+    /// Deletes an object as its owner would: the versions stay, under a delete marker.
+    #[expect(clippy::disallowed_methods, reason = "the test is the bucket's owner")]
+    pub fn delete(&self, bucket: &str, key: &str) {
+        let sent = self.client.delete_object().bucket(bucket).key(key).send();
+        self.runtime.block_on(sent).unwrap();
+    }
+
+    /// Removes every version under `prefix` for good.
+    #[expect(clippy::disallowed_methods, reason = "the test is the bucket's owner")]
+    pub fn remove_all(&self, bucket: &str, prefix: &str) {
+        for version in self.versions(bucket, prefix) {
+            let request = self.client.delete_object().bucket(bucket);
+            let sent = request.key(version.key).version_id(version.id).send();
+            self.runtime.block_on(sent).unwrap();
+        }
+    }
+}
