@@ -267,6 +267,23 @@ fn an_unfinished_upload_from_before_the_request_withholds_the_certificate() {
     assert_eq!(lake.request_states(NEXT_NIGHT), ["certified"]);
 }
 
+#[test]
+fn a_subject_in_text_of_another_encoding_withholds_the_certificate_or_goes() {
+    let lake = small_lake();
+    let text = event("cart", ADA, "2026-11-19T13:00:00Z");
+    let mut body = vec![0xff, 0xfe];
+    body.extend(text.encode_utf16().flat_map(u16::to_le_bytes));
+    lake.store(NOW)
+        .put(bucket("cart"), "topics/cart/wide.json", body.clone());
+    lake.request_erasure(NOW, &format!("user_id={ADA}"));
+    let report = lake.run(NOW);
+    let there = lake
+        .store(NOW)
+        .current(bucket("cart"), "topics/cart/wide.json");
+    let told = report["findings"].to_string().contains("wide.json");
+    assert!(there.is_none() || told || lake.request_states(NOW) != ["certified"]);
+}
+
 fn certificate(lake: &Lake, id: &str) -> Value {
     let file = lake.lake_file(&format!("system/erasure/certificates/{id}.json"));
     serde_json::from_slice(&fs::read(file).unwrap()).unwrap()
