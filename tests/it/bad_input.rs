@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::slice;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -58,7 +59,7 @@ fn framing() -> Vec<Case> {
     vec![
         kept(
             "byte-order-mark",
-            [b"\xef\xbb\xbf", &*lines(&[good.clone()])].concat(),
+            [b"\xef\xbb\xbf", &*lines(slice::from_ref(&good))].concat(),
             1,
         ),
         kept("pretty", [&*pretty, &*pretty].join("\n").into_bytes(), 2),
@@ -77,7 +78,11 @@ fn framing() -> Vec<Case> {
         kept("gzip-in-json", gzip(&between(&good)), 3),
         kept(
             "members",
-            [gzip(&lines(&[good.clone()])), gzip(&lines(&[good.clone()]))].concat(),
+            [
+                gzip(&lines(slice::from_ref(&good))),
+                gzip(&lines(slice::from_ref(&good))),
+            ]
+            .concat(),
             2,
         ),
         kept("plain.gz", lines(&[good]), 1),
@@ -101,7 +106,7 @@ fn broken() -> Vec<Case> {
             broken: &["wide_encoding"],
         },
         one("trailing-comma", between(with("\"a\": [1,]")), &["syntax"]),
-        one("single-quotes", between(r#"{'userId': 'x'}"#), &["syntax"]),
+        one("single-quotes", between("{'userId': 'x'}"), &["syntax"]),
         one("comment", between(with("/* a */ \"a\": 1")), &["syntax"]),
         one("nan", between(with("\"a\": NaN")), &["bad_literal"]),
         one(

@@ -138,7 +138,7 @@ fn the_month_starts_when_the_subject_asked() {
         .map(|one| &one["deadline"])
         .collect();
     // The most urgent first; received on 31 October means by its end.
-    assert_eq!(deadlines, ["2026-12-01T00:00:00Z", "2026-12-20T03:00:00Z"]);
+    assert_eq!(deadlines, ["2026-11-30T23:59:59Z", "2026-12-20T03:00:00Z"]);
 }
 
 #[test]
@@ -181,8 +181,8 @@ fn what_comes_late_from_before_the_request_is_not_admitted() {
     let (cart, key) = (bucket("cart"), raw_key("cart", 0, 3));
     let returned = event("cart", ADA, "2026-11-20T03:00:01Z");
     let others = event("cart", BOB, "2026-11-19T13:00:00Z");
-    let late = event("cart", ADA, "2026-11-19T13:00:00Z");
-    let body = lines(&[late, others.clone(), returned.clone()]);
+    let delayed = event("cart", ADA, "2026-11-19T13:00:00Z");
+    let body = lines(&[delayed, others.clone(), returned.clone()]);
     lake.store(NEXT_NIGHT).put(cart, &key, body);
     let report = lake.run(NEXT_NIGHT);
     let told = &report["datasets"]["cart"];
@@ -261,10 +261,27 @@ fn an_unfinished_upload_from_before_the_request_withholds_the_certificate() {
     let report = lake.run(NOW);
     assert_eq!(lake.request_states(NOW), ["received"]);
     let findings = report["findings"].to_string();
-    assert!(findings.contains("1 unreadable uploads"), "{findings}");
+    assert!(findings.contains("1 unfinished uploads"), "{findings}");
     lake.store(NOW).abort_upload(cart, key, &upload);
     lake.run(NEXT_NIGHT);
     assert_eq!(lake.request_states(NEXT_NIGHT), ["certified"]);
+}
+
+#[test]
+fn a_subject_in_text_of_another_encoding_withholds_the_certificate_or_goes() {
+    let lake = small_lake();
+    let text = event("cart", ADA, "2026-11-19T13:00:00Z");
+    let mut body = vec![0xff, 0xfe];
+    body.extend(text.encode_utf16().flat_map(u16::to_le_bytes));
+    lake.store(NOW)
+        .put(bucket("cart"), "topics/cart/wide.json", body.clone());
+    lake.request_erasure(NOW, &format!("user_id={ADA}"));
+    let report = lake.run(NOW);
+    let there = lake
+        .store(NOW)
+        .current(bucket("cart"), "topics/cart/wide.json");
+    let told = report["findings"].to_string().contains("wide.json");
+    assert!(there.is_none() || told || lake.request_states(NOW) != ["certified"]);
 }
 
 fn certificate(lake: &Lake, id: &str) -> Value {

@@ -143,8 +143,7 @@ fn quarantine_keeps_each_broken_record_whole_with_where_it_came_from() {
             assert!(body[offset..].starts_with(&record), "{line}");
             assert!(!record.is_empty(), "{line}");
             assert_eq!(
-                body.get(offset + record.len())
-                    .map(|byte| byte.is_ascii_whitespace()),
+                body.get(offset + record.len()).map(u8::is_ascii_whitespace),
                 Some(true),
                 "{line}"
             );

@@ -121,7 +121,7 @@ fn objects_without_positions_are_told_apart_by_the_policys_fields() {
 #[test]
 fn a_late_event_touches_its_own_day_and_no_other() {
     let lake = lake_after_a_night();
-    let late: NaiveDate = "2026-11-18".parse().unwrap();
+    let its_day: NaiveDate = "2026-11-18".parse().unwrap();
     let curated_before = files_by_day(&tables::curated(&lake));
     let cart = tables::table(&lake, "cart");
     let events_before = tables::live_files(&cart);
@@ -135,7 +135,7 @@ fn a_late_event_touches_its_own_day_and_no_other() {
 
     let mut events = tables::live_files(&cart);
     events.retain(|file, _| !events_before.contains_key(file));
-    assert_eq!(events.into_values().collect::<Vec<_>>(), [late]);
+    assert_eq!(events.into_values().collect::<Vec<_>>(), [its_day]);
     let live = tables::live_files(&cart);
     assert!(
         events_before.keys().all(|file| live.contains_key(file)),
@@ -143,10 +143,13 @@ fn a_late_event_touches_its_own_day_and_no_other() {
     );
 
     let mut curated = files_by_day(&tables::curated(&lake));
-    let (new, old) = (curated.remove(&late), curated_before.get(&late).cloned());
+    let (new, old) = (
+        curated.remove(&its_day),
+        curated_before.get(&its_day).cloned(),
+    );
     assert_ne!(new, old);
     let mut others = curated_before;
-    others.remove(&late);
+    others.remove(&its_day);
     assert_eq!(curated, others);
     tables::expect_funnel_to_fit(&lake);
 }
@@ -158,7 +161,7 @@ fn an_object_that_its_consumer_wrote_longer_brings_what_is_new() {
     let second = event("cart", BOB, "2026-11-19T09:00:00Z");
     let key = raw_key("cart", 2, 50);
     lake.store(NOW)
-        .put(bucket("cart"), &key, lines(&[first.clone()]));
+        .put(bucket("cart"), &key, lines(std::slice::from_ref(&first)));
     lake.run(NOW);
     let before = tables::rows(&lake, "cart");
     deliver(&lake, &key, &[first, second]);

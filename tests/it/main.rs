@@ -5,6 +5,12 @@
 //! the program left is read with other means than its own: Delta logs as JSON lines, Parquet files with
 //! the `parquet` crate, everything else as plain files.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper that fails fails its test"
+)]
+
 mod support;
 
 mod bad_input;

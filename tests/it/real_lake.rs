@@ -97,9 +97,9 @@ fn the_digest_of_yesterday_is_no_consent_for_today() {
         .real(&lake, NOW, &["plan", "--output", "json"])
         .json();
     drop(server);
-    let late = lines(&[event("cart", ADA, "2026-11-19T10:00:00Z")]);
+    let new = lines(&[event("cart", ADA, "2026-11-19T10:00:00Z")]);
     lake.store(NOW)
-        .put(bucket("cart"), &raw_key("cart", 0, 2), late);
+        .put(bucket("cart"), &raw_key("cart", 0, 2), new);
     let server = Server::of(&lake, NOW);
     server
         .real(&lake, NOW, &["run", "--confirm", digest(&plan)])

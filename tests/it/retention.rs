@@ -17,8 +17,8 @@ fn days_beyond_two_calendar_years_leave_tables_curated_tables_and_raw_objects() 
     let lake = Lake::after_an_undisturbed_night();
     let (before, funnel) = (tables::all_rows(&lake), tables::funnel(&lake));
     let raw_before = raw_events(&lake);
-    let (later, line) = ("2026-11-21T03:00:00Z", day("2024-11-21"));
-    let report = lake.run(later);
+    let (next_night, line) = ("2026-11-21T03:00:00Z", day("2024-11-21"));
+    let report = lake.run(next_night);
 
     let first_day = |rows: &[tables::Row]| rows.iter().filter(|row| row.day < line).count();
     for (name, mut rows) in before {
@@ -41,10 +41,14 @@ fn days_beyond_two_calendar_years_leave_tables_curated_tables_and_raw_objects() 
     assert_eq!(raw_events(&lake), raw, "all versions of all raw objects");
     for (dataset, _) in BUCKETS {
         let table = tables::table(&lake, dataset);
-        let live = tables::live_files(&table).into_keys().collect();
-        assert_eq!(tables::stored_files(&table), live, "{dataset}: purged, too");
+        let named = tables::live_files(&table).into_keys().collect();
+        assert_eq!(
+            tables::stored_files(&table),
+            named,
+            "{dataset}: purged, too"
+        );
     }
-    lake.expect_nothing_to_do(later);
+    lake.expect_nothing_to_do(next_night);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use serde_json::Value;
 pub const BINARY: &str = env!("CARGO_BIN_EXE_lakewarden");
 
 /// Nothing here takes so long unless it hangs.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// What a command came to.
 #[derive(Debug)]
