@@ -9,6 +9,7 @@ use super::open::Opened;
 use super::{Failure, Global};
 use crate::erasure::request::{self, Request, State};
 use crate::lake::facts::Places;
+use crate::lake::lease::Lease;
 use crate::lake::s3::WriteS3;
 use crate::lake::subject::Identifier;
 use crate::policy::Policies;
@@ -72,11 +73,14 @@ async fn file(global: &Global, lake: &Opened, add: &Add) -> Result<(), Failure> 
     let request = Request::new(&key, received, &identifiers).map_err(Failure::from_error)?;
     let s3 = WriteS3::new(lake.connection.clone());
     let places = Places::new(&lake.policies.lake.location);
+    Lease::refuse_earlier(&s3, places.lake(), lake.clock.now())
+        .await
+        .map_err(Failure::from_error)?;
     request
         .file(&s3, &places)
         .await
         .map_err(Failure::from_error)?;
-    super::print(global, &Listed(vec![Shown::of(&request)]))
+    super::print(global, &Listed(vec![Shown::of(&request, lake.clock.now())]))
 }
 
 fn standard_input() -> Result<Vec<String>, Failure> {
@@ -138,7 +142,11 @@ async fn list(global: &Global, lake: &Opened) -> Result<(), Failure> {
     all.sort_by_key(|(request, _)| (request.state == State::Certified, request.deadline));
     super::print(
         global,
-        &Listed(all.iter().map(|(request, _)| Shown::of(request)).collect()),
+        &Listed(
+            all.iter()
+                .map(|(request, _)| Shown::of(request, lake.clock.now()))
+                .collect(),
+        ),
     )
 }
 
@@ -151,11 +159,13 @@ struct Shown {
     deadline: DateTime<Utc>,
     erased_at: Option<DateTime<Utc>>,
     certified_at: Option<DateTime<Utc>>,
+    overdue: bool,
 }
 
 impl Shown {
-    fn of(request: &Request) -> Self {
+    fn of(request: &Request, now: DateTime<Utc>) -> Self {
         Self {
+            overdue: request.state != State::Certified && request.deadline < now,
             id: request.id.clone(),
             state: request.state,
             received: request.received,
@@ -181,10 +191,11 @@ impl std::fmt::Display for Listed {
             };
             writeln!(
                 text,
-                "{}  {state}  received {}  deadline {}",
+                "{}  {state}  received {}  deadline {}{}",
                 shown.id,
                 shown.received.format("%Y-%m-%d"),
-                shown.deadline.format("%Y-%m-%d")
+                shown.deadline.format("%Y-%m-%d"),
+                if shown.overdue { "  OVERDUE" } else { "" }
             )?;
         }
         formatter.write_str(&text)

@@ -46,7 +46,7 @@ struct Global {
     )]
     policies: PathBuf,
     /// S3 endpoint, if it is not AWS. Credentials come from the standard AWS environment and profiles.
-    #[arg(long, global = true, value_name = "URL")]
+    #[arg(long, global = true, value_name = "URL", value_parser = endpoint)]
     endpoint: Option<String>,
     /// A demo folder, in place of --policies and --endpoint.
     #[arg(long, global = true, value_name = "DIR")]
@@ -60,6 +60,15 @@ struct Global {
     /// Allow --now on a real lake.
     #[arg(long, global = true)]
     simulated_clock: bool,
+}
+
+fn endpoint(text: &str) -> Result<String, String> {
+    match url::Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => {
+            Ok(text.to_owned())
+        }
+        _ => Err("it must be like http://127.0.0.1:9000".to_owned()),
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

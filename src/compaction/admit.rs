@@ -103,6 +103,10 @@ impl Object<'_> {
         let (offset, bytes, ordinal) = (record.offset, record.bytes, record.ordinal);
         let event = match record.content {
             Ok(event) => event,
+            Err(_) if self.site.suppression.mentions(bytes) => {
+                self.admitted.entry.counts.suppressed += 1;
+                return;
+            }
             Err(reason) => return self.quarantine(offset, bytes, reason),
         };
         let latest = self.policy.events.max_ahead.after(self.site.now);

@@ -111,6 +111,8 @@ pub enum Staleness {
 #[derive(Debug, Default)]
 pub struct Lineage {
     tables: Vec<Curatable>,
+    /// Tables that cannot be made, and why. They stop nothing else.
+    pub broken: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -122,11 +124,16 @@ struct Curatable {
 
 /// Looks at what each curated table was made from.
 pub async fn lineage(policies: &Policies, facts: &Facts) -> Result<Lineage, CurationError> {
+    let mut lineage = Lineage::default();
     let mut waiting: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     for policy in &policies.curated {
-        waiting.insert(&policy.table, checked_inputs(policies, policy)?);
+        match checked_inputs(policies, policy) {
+            Ok(inputs) => {
+                waiting.insert(&policy.table, inputs);
+            }
+            Err(error) => lineage.broken.push(error.to_string()),
+        }
     }
-    let mut lineage = Lineage::default();
     while !waiting.is_empty() {
         let ready = |inputs: &BTreeSet<String>| {
             !inputs
@@ -143,7 +150,10 @@ pub async fn lineage(policies: &Policies, facts: &Facts) -> Result<Lineage, Cura
             .find(|policy| Some(policy.table.as_str()) == next)
         else {
             let names: Vec<&str> = waiting.keys().copied().collect();
-            return Err(CurationError::Circle(names.join(", ")));
+            lineage
+                .broken
+                .push(CurationError::Circle(names.join(", ")).to_string());
+            break;
         };
         let inputs = waiting.remove(policy.table.as_str()).unwrap_or_default();
         lineage.tables.push(Curatable {

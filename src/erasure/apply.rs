@@ -6,20 +6,21 @@ use std::sync::Arc;
 use arrow::array::BooleanArray;
 use arrow::compute::filter_record_batch;
 
+use super::Sought;
 use super::request::{Erased, OpenRequest, RequestError};
 use crate::decode::{Json, Record};
 use crate::lake::error::{S3Error, S3ErrorKind};
+use crate::lake::facts::FactsError;
 use crate::lake::key::{Key, Purpose};
 use crate::lake::ledger::put_json;
 use crate::lake::raw::{self, Rewritten};
 use crate::lake::rows::{self, RowsError, Tally};
-use crate::lake::s3::{ObjectVersion, Pick, PutIf};
+use crate::lake::s3::{ObjectVersion, Pick, PutIf, by_key};
 use crate::lake::site::Site;
-use crate::lake::subject::{Matcher, Suppressed};
+use crate::lake::subject::Suppressed;
 use crate::lake::tables::{Change, DataFile, Table, TableError};
 use crate::plan::Erase;
 use crate::policy::DatasetPolicy;
-use crate::retention::by_key;
 
 /// Why an erasure step failed. The request stays open; the next run goes on.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +40,9 @@ pub enum ErasureError {
     /// The key.
     #[error("{0}")]
     Key(#[from] crate::lake::key::KeyError),
+    /// The ledger.
+    #[error("{0}")]
+    Ledger(#[from] FactsError),
     /// A row mask that does not fit.
     #[error("could not take rows out of {file}: {reason}")]
     Mask {
@@ -62,48 +66,48 @@ pub struct DatasetErasure {
 
 /// Who is to be erased, request by request, so that each can be told what was done for it.
 struct Subjects {
-    matchers: Vec<(String, Matcher)>,
+    sought: Vec<(String, Sought)>,
     rows: u64,
     erased: BTreeMap<String, Erased>,
 }
 
 impl Subjects {
     fn new(policy: &DatasetPolicy, step: &Erase, requests: &[OpenRequest]) -> Self {
-        let mut subjects = Self {
-            matchers: Vec::new(),
-            rows: 0,
-            erased: BTreeMap::new(),
-        };
-        for open in requests
+        let named = requests
             .iter()
-            .filter(|open| step.requests.contains(&open.request.id))
-        {
-            let id = open.request.id.clone();
-            let matcher = Matcher::new(&open.identifiers, &policy.pii);
-            subjects.erased.insert(id.clone(), Erased::default());
-            subjects.matchers.push((id, matcher));
+            .filter(|open| step.requests.contains(&open.request.id));
+        let sought: Vec<(String, Sought)> = named
+            .map(|open| (open.request.id.clone(), Sought::new(open, policy)))
+            .collect();
+        let erased = sought
+            .iter()
+            .map(|(id, _)| (id.clone(), Erased::default()))
+            .collect();
+        Self {
+            sought,
+            rows: 0,
+            erased,
         }
-        subjects
     }
 
-    /// The requests that an event is about.
+    /// The requests that an event is to be erased for.
     fn of_event(&self, event: &Json) -> Vec<&str> {
         let hit = self
-            .matchers
+            .sought
             .iter()
-            .filter(|(_, matcher)| matcher.hits(event));
+            .filter(|(_, sought)| sought.covers(event));
         hit.map(|(id, _)| id.as_str()).collect()
     }
 
-    /// The requests that a record is about, broken or not.
+    /// The requests that a record is to be erased for, broken or not.
     fn of_record(&self, bytes: &[u8], content: Option<&Json>) -> Vec<&str> {
         if let Some(event) = content {
             return self.of_event(event);
         }
         let hit = self
-            .matchers
+            .sought
             .iter()
-            .filter(|(_, matcher)| matcher.mentions(bytes));
+            .filter(|(_, sought)| sought.matcher.mentions(bytes));
         hit.map(|(id, _)| id.as_str()).collect()
     }
 
@@ -322,6 +326,7 @@ async fn erase_raw(
     subjects: &mut Subjects,
 ) -> Result<Vec<String>, ErasureError> {
     let mut moved = Vec::new();
+    let ledger = raw::ledger_now(site, policy).await?;
     for (key, versions) in by_key(raw) {
         let hits = std::sync::Mutex::new(Vec::new());
         let of_subject = |record: &Record<'_>| {
@@ -332,7 +337,7 @@ async fn erase_raw(
             }
             is_hit
         };
-        match raw::rewrite(site, policy, &versions, &of_subject).await {
+        match raw::rewrite(site, policy, &ledger, &versions, &of_subject).await {
             Ok(Rewritten::Untouched | Rewritten::Without(_)) => {}
             Ok(Rewritten::Moved | Rewritten::Damaged) => moved.push(key.to_owned()),
             Err(error) if error.concerns_one_object() => moved.push(key.to_owned()),

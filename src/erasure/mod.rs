@@ -16,9 +16,10 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use futures::{StreamExt, TryStreamExt};
 
-use crate::decode::RESCUED;
+use crate::decode::{self, Json, RESCUED, TimeRule};
 use crate::lake::facts::{DatasetFacts, FactsError, Grace, Places};
 use crate::lake::parquet_files;
+use crate::lake::raw::time_rule;
 use crate::lake::s3::ObjectVersion;
 use crate::lake::s3::ReadS3;
 use crate::lake::subject::Matcher;
@@ -32,6 +33,40 @@ pub use certificate::{Certificate, Outcome, certify};
 pub use scan::{Scan, Trace};
 
 const LOOK_AT_ONCE: usize = 16;
+
+/// The subject of a request, as one dataset's events name it.
+pub struct Sought {
+    /// Finds the subject's events.
+    pub matcher: Matcher,
+    received: DateTime<Utc>,
+    time: TimeRule,
+}
+
+impl Sought {
+    /// The subject of `open` in the dataset of `policy`.
+    pub fn new(open: &OpenRequest, policy: &DatasetPolicy) -> Self {
+        Self {
+            matcher: Matcher::new(&open.identifiers, &policy.pii),
+            received: open.request.received,
+            time: time_rule(&policy.events),
+        }
+    }
+
+    /// Whether the event is the subject's and has to go: whoever comes back after the request is a new
+    /// customer.
+    pub fn covers(&self, event: &Json) -> bool {
+        self.matcher.hits(event) && !self.is_later(event)
+    }
+
+    /// Whether the event is the subject's, from after the request.
+    pub fn came_back(&self, event: &Json) -> bool {
+        self.matcher.hits(event) && self.is_later(event)
+    }
+
+    fn is_later(&self, event: &Json) -> bool {
+        decode::event_time(event, &self.time).is_ok_and(|time| time > self.received)
+    }
+}
 
 /// Which table files may hold a pending subject, by dataset: their Bloom filters say so.
 #[derive(Debug, Default)]

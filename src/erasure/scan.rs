@@ -14,15 +14,16 @@ use chrono::{DateTime, Utc};
 use futures::{StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 
+use super::Sought;
 use super::apply::{quarantined_record, read_version};
 use super::request::OpenRequest;
 use crate::decode::{self, Json, Limits, Reason};
 use crate::lake::error::S3Error;
 use crate::lake::parquet_files;
-use crate::lake::raw::{is_partly_unread, time_rule};
+use crate::lake::raw::is_partly_unread;
 use crate::lake::s3::{Object, ObjectVersion};
 use crate::lake::site::Site;
-use crate::lake::subject::{Matcher, contains_token};
+use crate::lake::subject::contains_token;
 use crate::policy::{DatasetPolicy, Policies, S3Location};
 
 /// From so many characters on, an identifier means something wherever its bytes turn up.
@@ -57,6 +58,9 @@ pub struct Scan {
     pub unfinished_uploads: u64,
     /// Events of the subject from after the request.
     pub later_events: u64,
+    /// Objects with events in which the identifier stands as a word outside the identifier fields. It may
+    /// mean something else there, so this does not withhold a certificate.
+    pub mentions: u64,
     /// Objects that could not be read whole (archived, damaged, compressed in an unknown way): keys.
     pub unreadable: Vec<String>,
     /// What was found.
@@ -320,6 +324,8 @@ fn look(
             }
             if earlier == 0 && later == 0 && holds_long_form(open, plain) {
                 found("bytes");
+            } else if earlier == 0 && later == 0 && holds_token(open, plain) {
+                scan.mentions += 1;
             }
             scan.later_events += later;
             let counted = (events.len() + broken.len()) as u64;
@@ -334,16 +340,13 @@ fn look(
 
 /// How many events are the subject's, from before the request and from after it.
 fn events_of(open: &OpenRequest, policy: &DatasetPolicy, events: &[Json]) -> (u64, u64) {
-    let matcher = Matcher::new(&open.identifiers, &policy.pii);
-    let rule = time_rule(&policy.events);
-    let (mut earlier, mut later) = (0, 0);
-    for event in events.iter().filter(|event| matcher.hits(event)) {
-        match decode::event_time(event, &rule) {
-            Ok(time) if time > open.request.received => later += 1,
-            _ => earlier += 1,
-        }
-    }
-    (earlier, later)
+    let sought = Sought::new(open, policy);
+    let earlier = events.iter().filter(|event| sought.covers(event)).count();
+    let later = events
+        .iter()
+        .filter(|event| sought.came_back(event))
+        .count();
+    (earlier as u64, later as u64)
 }
 
 /// A key that itself holds the identifier is not repeated.

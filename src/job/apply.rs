@@ -34,6 +34,9 @@ pub enum NightError {
     Facts(#[from] FactsError),
 }
 
+/// How many places a finding names; the report has all.
+const SHOWN_PLACES: usize = 3;
+
 type StepError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What the steps of this run left for later ones.
@@ -78,6 +81,7 @@ pub async fn apply(
         report: RunReport::new(&site.run, site.now, &plan.digest, policies),
     };
     night.report.findings.clone_from(&plan.findings);
+    night.report.failures.clone_from(&plan.failures);
     let is_certify = |step: &&Step| matches!(step.action, Action::Certify(_));
     for step in plan.steps.iter().filter(|step| !is_certify(step)) {
         night.step(step).await;
@@ -218,10 +222,9 @@ impl Night<'_> {
         Ok(())
     }
 
-    /// Requests that were carried out in all datasets, curated tables following, are `erased`.
+    /// Requests that were carried out in all datasets are `erased`; curated tables have followed by now.
     async fn conclude_erasures(&mut self) {
-        let reaches_readers = |id: &String| id.starts_with("erase-") || id.starts_with("curate-");
-        let erase_failed = self.failed.iter().any(reaches_readers);
+        let erase_failed = self.failed.iter().any(|id| id.starts_with("erase-"));
         for open in &mut self.requests {
             let Some((erased, complete)) = self.erased.get(&open.request.id) else {
                 continue;
@@ -396,13 +399,13 @@ impl Night<'_> {
         for outcome in outcomes {
             let clean = outcome.scan.is_clean();
             if !clean {
+                self.report.findings.push(not_certified(&outcome));
+            }
+            if outcome.scan.mentions > 0 {
                 self.report.findings.push(format!(
-                    "erasure request {}: not certified: {} traces, {} unreadable objects, {} unfinished uploads; \
-                     the next run goes on",
-                    outcome.request,
-                    outcome.scan.traces.len(),
-                    outcome.scan.unreadable.len(),
-                    outcome.scan.unfinished_uploads
+                    "erasure request {}: {} objects hold the identifier outside the identifier fields; if it is \
+                     the subject there too, add those fields to the policies",
+                    outcome.request, outcome.scan.mentions
                 ));
             }
             for open in self
@@ -419,6 +422,26 @@ impl Night<'_> {
             self.report.scans.insert(outcome.request, outcome.scan);
         }
     }
+}
+
+/// Why a request was not certified, with the first few places.
+fn not_certified(outcome: &erasure::Outcome) -> String {
+    let scan = &outcome.scan;
+    let mut text = format!(
+        "erasure request {}: not certified: {} traces, {} unreadable objects, {} unfinished uploads; the next \
+         run goes on",
+        outcome.request,
+        scan.traces.len(),
+        scan.unreadable.len(),
+        scan.unfinished_uploads
+    );
+    for trace in scan.traces.iter().take(SHOWN_PLACES) {
+        text += &format!("\n  {} in s3://{}/{}", trace.form, trace.bucket, trace.key);
+    }
+    for key in scan.unreadable.iter().take(SHOWN_PLACES) {
+        text += &format!("\n  unreadable: {key}");
+    }
+    text
 }
 
 /// The steps that an action builds on.

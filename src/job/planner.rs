@@ -138,6 +138,7 @@ impl Night<'_> {
         let mut plan = Plan::new(self.now, &self.policies.digest, tables, self.steps);
         plan.due = due;
         plan.findings = findings;
+        plan.failures.clone_from(&lineage.broken);
         plan
     }
 

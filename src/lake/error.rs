@@ -39,7 +39,9 @@ impl S3ErrorKind {
                 "the credentials work but may not do this; grant the action to their role"
             }
             Self::Region => "set AWS_REGION to the region of the bucket",
-            Self::Unreachable => "check --endpoint (or AWS_ENDPOINT_URL) and the network",
+            Self::Unreachable => {
+                "check --endpoint (or AWS_ENDPOINT_URL) and the network, then try again"
+            }
             Self::Archived => "restore the object from its archive first",
             Self::NotFound | Self::Precondition | Self::Other => return None,
         })
@@ -125,6 +127,8 @@ fn kind_of_code(code: Option<&str>) -> S3ErrorKind {
         "NoSuchKey" | "NotFound" | "NoSuchVersion" | "NoSuchUpload" => S3ErrorKind::NotFound,
         "AccessDenied" | "Forbidden" | "AllAccessDisabled" => S3ErrorKind::AccessDenied,
         "InvalidAccessKeyId"
+        | "NotSignedUp"
+        | "RequestTimeTooSkewed"
         | "SignatureDoesNotMatch"
         | "ExpiredToken"
         | "InvalidToken"
@@ -134,6 +138,9 @@ fn kind_of_code(code: Option<&str>) -> S3ErrorKind {
         | "IllegalLocationConstraintException"
         | "MovedPermanently" => S3ErrorKind::Region,
         "PreconditionFailed" | "ConditionalRequestConflict" => S3ErrorKind::Precondition,
+        "SlowDown" | "ServiceUnavailable" | "InternalError" | "RequestTimeout" => {
+            S3ErrorKind::Unreachable
+        }
         "InvalidObjectState" => S3ErrorKind::Archived,
         _ => S3ErrorKind::Other,
     }

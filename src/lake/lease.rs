@@ -34,7 +34,7 @@ pub enum LeaseError {
     },
     /// The clock went back.
     #[error(
-        "the clock went back: the last run's time was {last}, this one's is {now}; correct the clock"
+        "the clock went back: the last run's time was {last}, now it is {now}; correct the clock (or --now)"
     )]
     ClockWentBack {
         /// The last run's time.
@@ -115,6 +115,14 @@ struct Place {
 }
 
 impl Place {
+    fn of(s3: &WriteS3, lake: &S3Location) -> Self {
+        Self {
+            s3: s3.clone(),
+            bucket: lake.bucket.clone(),
+            key: lake.join("system/lease.json").prefix,
+        }
+    }
+
     /// The lease as it lies there, with its entity tag.
     async fn read(&self) -> Result<Option<(LeaseRecord, String)>, LeaseError> {
         let Some(object) = self.s3.read().find(&self.bucket, &self.key).await? else {
@@ -138,6 +146,18 @@ impl Place {
 }
 
 impl Lease {
+    /// Refuses a time before the last run's (invariant 13), for what is dated outside a run.
+    pub async fn refuse_earlier(
+        s3: &WriteS3,
+        lake: &S3Location,
+        now: DateTime<Utc>,
+    ) -> Result<(), LeaseError> {
+        match Place::of(s3, lake).read().await? {
+            Some((last, _)) => refuse_if_clock_went_back(&last, now),
+            None => Ok(()),
+        }
+    }
+
     /// Takes the lease of `lake` for `run`, or says who has it.
     pub async fn take(
         s3: &WriteS3,
@@ -145,11 +165,7 @@ impl Lease {
         run: &str,
         now: DateTime<Utc>,
     ) -> Result<Self, LeaseError> {
-        let place = Place {
-            s3: s3.clone(),
-            bucket: lake.bucket.clone(),
-            key: lake.join("system/lease.json").prefix,
-        };
+        let place = Place::of(s3, lake);
         let there = place.read().await?;
         let last = there.as_ref().map(|(record, _)| record.clone());
         if let Some(last) = &last {
@@ -215,13 +231,18 @@ impl Drop for Lease {
     }
 }
 
-fn refuse_if_held(last: &LeaseRecord, now: DateTime<Utc>) -> Result<(), LeaseError> {
+fn refuse_if_clock_went_back(last: &LeaseRecord, now: DateTime<Utc>) -> Result<(), LeaseError> {
     if now < last.last_now {
         return Err(LeaseError::ClockWentBack {
             last: last.last_now,
             now,
         });
     }
+    Ok(())
+}
+
+fn refuse_if_held(last: &LeaseRecord, now: DateTime<Utc>) -> Result<(), LeaseError> {
+    refuse_if_clock_went_back(last, now)?;
     match last.until {
         Some(until) if until > time_of_day() && !last.holder.is_known_dead() => {
             Err(LeaseError::Held {

@@ -9,7 +9,7 @@
 //! An object version is known by key and entity tag: the same bytes under the same key are the same
 //! object, whether the bucket keeps versions or not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use futures::{StreamExt, TryStreamExt};
@@ -97,7 +97,7 @@ pub struct Segment {
     pub quarantine: Option<String>,
 }
 
-/// A raw object that we are about to write in place of another.
+/// A raw object that we are about to write in place of another, or to delete because nothing is left of it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Rewrite {
     /// Format of this file.
@@ -106,7 +106,7 @@ pub struct Rewrite {
     pub key: String,
     /// The entity tag of the predecessor.
     pub from: String,
-    /// The entity tag that the new content will have (its MD5).
+    /// The entity tag that the new content will have (its MD5); empty if nothing is left of it.
     pub to: String,
     /// Its size in bytes.
     pub size: u64,
@@ -129,6 +129,8 @@ pub struct Compacted {
     pub last_date: Option<NaiveDate>,
     /// Events of erased subjects in it.
     pub suppressed: u64,
+    /// Whether records of it, of unknown age, lie in quarantine.
+    pub has_broken: bool,
     /// Whether part of it could not be read.
     pub damaged: bool,
 }
@@ -141,6 +143,8 @@ pub struct Ledger {
     /// The number that the next segment gets: above every one there is, void ones too.
     pub next: u64,
     objects: BTreeMap<(String, String), Compacted>,
+    /// Object versions in whose place we wrote another, or nothing.
+    replaced: BTreeSet<(String, String)>,
     /// Quarantine objects that commits named.
     pub quarantine: BTreeMap<String, DateTime<Utc>>,
 }
@@ -220,6 +224,7 @@ impl Ledger {
                 first_date: entry.first_date,
                 last_date: entry.last_date,
                 suppressed: entry.counts.suppressed,
+                has_broken: entry.counts.quarantined > 0,
                 damaged: entry.damaged,
             };
             self.objects.insert((entry.key, entry.etag), compacted);
@@ -243,6 +248,7 @@ impl Ledger {
                 };
                 self.objects
                     .insert((rewrite.key.clone(), rewrite.to.clone()), inherited);
+                self.replaced.insert(from);
                 false
             });
             if rewrites.len() == before {
@@ -254,6 +260,12 @@ impl Ledger {
     /// What became of this object version, if it was compacted.
     pub fn compacted(&self, key: &str, etag: &str) -> Option<&Compacted> {
         self.objects.get(&(key.to_owned(), etag.to_owned()))
+    }
+
+    /// Whether we once took records out of this very object version. If it lies there again, its consumer
+    /// has put it back.
+    pub fn was_replaced(&self, key: &str, etag: &str) -> bool {
+        self.replaced.contains(&(key.to_owned(), etag.to_owned()))
     }
 
     /// Whether a commit named this quarantine object; else a dead run left it.

@@ -7,10 +7,12 @@ use chrono::NaiveDate;
 use md5::{Digest, Md5};
 
 use super::error::{S3Error, S3ErrorKind};
-use super::ledger::{Ledger, Rewrite};
+use super::facts::FactsError;
+use super::ledger::{COMPACTION, Ledger, Rewrite};
 use super::rows::KafkaPosition;
 use super::s3::{Object, ObjectVersion, Pick, PutIf};
 use super::site::Site;
+use super::tables::Table;
 use crate::decode::{self, Codec, Json, Limits, Reason, Record, TimeRule};
 use crate::policy::{self, DatasetPolicy, EventsPolicy};
 
@@ -33,6 +35,16 @@ pub fn is_partly_unread(damage: Option<Reason>) -> bool {
     damage.is_some_and(|reason| reason != Reason::CompressionTruncated)
 }
 
+/// The ledger as it is now, this run's compaction and rewrites included.
+pub async fn ledger_now(site: &Site, policy: &DatasetPolicy) -> Result<Ledger, FactsError> {
+    let table = Table::open(Arc::clone(&site.store), &site.places.events(&policy.name)).await?;
+    let committed = match &table {
+        Some(table) => table.transaction(COMPACTION).await?,
+        None => None,
+    };
+    Ok(Ledger::load(site.s3.read(), &site.places.ledger(&policy.name), committed).await?)
+}
+
 /// The position of the first record of an object that Kafka Connect named
 /// `<topic>+<partition>+<start offset>.<ending>`.
 pub fn first_position(key: &str) -> Option<KafkaPosition> {
@@ -51,10 +63,10 @@ pub fn first_position(key: &str) -> Option<KafkaPosition> {
     })
 }
 
-/// Whether an object holds no events by its name or size: markers and empty objects.
+/// Whether an object holds no events by its name or size: folders, success markers and empty objects.
 pub fn is_marker(version: &ObjectVersion) -> bool {
     let name = version.key.rsplit('/').next().unwrap_or_default();
-    version.size == 0 || name.is_empty() || name.starts_with(['_', '.'])
+    version.size == 0 || name.is_empty() || name == "_SUCCESS"
 }
 
 /// How the policy says that an event's time is written.
@@ -123,17 +135,19 @@ enum Step {
 pub async fn rewrite(
     site: &Site,
     policy: &DatasetPolicy,
+    ledger: &Ledger,
     versions: &[&ObjectVersion],
     drop: &(dyn Fn(&Record<'_>) -> bool + Sync),
 ) -> Result<Rewritten, S3Error> {
     let mut dropped = 0;
     let mut gone = Vec::new();
     for version in versions.iter().filter(|version| !version.marker) {
-        match rewrite_version(site, policy, version, drop).await? {
+        match rewrite_version(site, policy, ledger, version, drop).await? {
             Step::Untouched => {}
             Step::Moved => return Ok(Rewritten::Moved),
             Step::Damaged => return Ok(Rewritten::Damaged),
             Step::Emptied(count) if version.latest => {
+                announce(site, policy, version, String::new(), 0, &BTreeSet::new()).await?;
                 dropped += count;
                 gone = versions.iter().map(|version| (*version).clone()).collect();
                 break;
@@ -154,9 +168,32 @@ pub async fn rewrite(
     })
 }
 
+/// Records in the ledger what `version` is about to become.
+async fn announce(
+    site: &Site,
+    policy: &DatasetPolicy,
+    version: &ObjectVersion,
+    to: String,
+    size: u64,
+    dates: &BTreeSet<NaiveDate>,
+) -> Result<(), S3Error> {
+    let rewrite = Rewrite {
+        version: 1,
+        key: version.key.clone(),
+        from: version.etag.clone(),
+        to,
+        size,
+        first_date: dates.first().copied(),
+        last_date: dates.last().copied(),
+        run: site.run.clone(),
+    };
+    Ledger::announce(&site.s3, &site.places.ledger(&policy.name), &rewrite).await
+}
+
 async fn rewrite_version(
     site: &Site,
     policy: &DatasetPolicy,
+    ledger: &Ledger,
     version: &ObjectVersion,
     drop: &(dyn Fn(&Record<'_>) -> bool + Sync),
 ) -> Result<Step, S3Error> {
@@ -188,6 +225,10 @@ async fn rewrite_version(
     }
     if is_partly_unread(plain.damage) {
         return Ok(Step::Damaged);
+    }
+    // What is not in the table yet waits: taking records out would shift the Kafka offsets of the others.
+    if version.latest && ledger.compacted(&version.key, &version.etag).is_none() {
+        return Ok(Step::Moved);
     }
     let count = dropped.len() as u64;
     if count == records.len() as u64 {
@@ -254,33 +295,24 @@ async fn replace(
     dates: &BTreeSet<NaiveDate>,
 ) -> Result<bool, S3Error> {
     let bytes = decode::compress(body, codec);
-    let mut announced = Rewrite {
-        version: 1,
-        key: version.key.clone(),
-        from: version.etag.clone(),
-        to: hex::encode(Md5::digest(&bytes)),
-        size: bytes.len() as u64,
-        first_date: dates.first().copied(),
-        last_date: dates.last().copied(),
-        run: site.run.clone(),
-    };
-    let ledger = site.places.ledger(&policy.name);
-    Ledger::announce(&site.s3, &ledger, &announced).await?;
+    let size = bytes.len() as u64;
+    let to = hex::encode(Md5::digest(&bytes));
+    announce(site, policy, version, to.clone(), size, dates).await?;
     let kept = Object {
         bytes: bytes.into(),
         ..object
     };
     let bucket = &policy.raw.location.bucket;
-    let written = site
+    let condition = PutIf::Matches(&version.etag);
+    match site
         .s3
-        .put_like(bucket, &version.key, kept, PutIf::Matches(&version.etag))
-        .await;
-    match written {
+        .put_like(bucket, &version.key, kept, condition)
+        .await
+    {
         Ok(etag) => {
             // A bucket encrypted with a KMS key answers with a tag that cannot be foretold.
-            if etag != announced.to {
-                announced.to = etag;
-                Ledger::announce(&site.s3, &ledger, &announced).await?;
+            if etag != to {
+                announce(site, policy, version, etag, size, dates).await?;
             }
             Ok(true)
         }

@@ -364,7 +364,29 @@ impl WriteS3 {
     }
 
     /// Writes an object with the metadata that `object` carries; returns its entity tag.
+    ///
+    /// A refused condition may be our own success, whose answer was lost on the way and which the client
+    /// tried again: it is, if what lies there is what was to be written.
     pub async fn put_like(
+        &self,
+        bucket: &str,
+        key: &str,
+        object: Object,
+        condition: PutIf<'_>,
+    ) -> Result<String, S3Error> {
+        let bytes = object.bytes.clone();
+        match self.try_put(bucket, key, object, condition).await {
+            Err(error) if error.kind == S3ErrorKind::Precondition => {
+                match self.read.find(bucket, key).await? {
+                    Some(there) if there.bytes == bytes => Ok(there.etag),
+                    _ => Err(error),
+                }
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn try_put(
         &self,
         bucket: &str,
         key: &str,
@@ -463,6 +485,15 @@ impl WriteS3 {
             .await?;
         Ok(meant.into_iter().flatten().collect())
     }
+}
+
+/// Versions by key, newest first within a key.
+pub fn by_key(versions: &[ObjectVersion]) -> BTreeMap<&str, Vec<&ObjectVersion>> {
+    let mut keys: BTreeMap<&str, Vec<&ObjectVersion>> = BTreeMap::new();
+    for version in versions {
+        keys.entry(&version.key).or_default().push(version);
+    }
+    keys
 }
 
 fn version_of(version: &aws_sdk_s3::types::ObjectVersion) -> ObjectVersion {

@@ -45,14 +45,10 @@ impl Identifier {
 pub fn canonical(value: &Json) -> Option<String> {
     match value {
         Json::String(text) => Some(text.clone()),
-        Json::Number(number) => {
-            let text = number.to_string();
-            let digits = text.strip_prefix('-').unwrap_or(&text);
-            digits
-                .bytes()
-                .all(|byte| byte.is_ascii_digit())
-                .then_some(text)
-        }
+        Json::Number(number) => match number.to_exact_i64() {
+            Some(integer) => Some(integer.to_string()),
+            None => number.is_integer_text().then(|| number.to_string()),
+        },
         _ => None,
     }
 }
@@ -252,6 +248,28 @@ impl Suppression {
         }
     }
 
+    /// Whether a record that could not be understood holds an identifier that may not come back. Each
+    /// word of it is asked for, as what it may be of each kind.
+    pub fn mentions(&self, record: &[u8]) -> bool {
+        let Some(hasher) = &self.hasher else {
+            return false;
+        };
+        let kinds: BTreeSet<&str> = self.before.keys().map(|(kind, _)| kind.as_str()).collect();
+        let text = String::from_utf8_lossy(record);
+        let plain = text.split(|sign: char| !sign.is_alphanumeric());
+        let joined = text.split(|sign: char| !(sign.is_alphanumeric() || "-_.@+".contains(sign)));
+        let words: BTreeSet<&str> = plain
+            .chain(joined)
+            .filter(|word| !word.is_empty())
+            .collect();
+        kinds.iter().any(|kind| {
+            words.iter().any(|word| {
+                let hash = hasher.hash(&format!("v1:{kind}:{word}"));
+                self.before.contains_key(&((*kind).to_owned(), hash))
+            })
+        })
+    }
+
     /// Whether this event may not come back, its own time being unknown.
     pub fn covers_at_any_time(&self, event: &Json, pii: &PiiPolicy) -> bool {
         self.covers(event, DateTime::<Utc>::MIN_UTC, pii)
@@ -318,6 +336,8 @@ mod tests {
         let canonical = |text: &str| canonical(&Json::parse(text.as_bytes()).unwrap());
         assert_eq!(canonical("12345").as_deref(), Some("12345"));
         assert_eq!(canonical("\"12345\"").as_deref(), Some("12345"));
+        assert_eq!(canonical("12345.0").as_deref(), Some("12345"));
+        assert_eq!(canonical("12345e0").as_deref(), Some("12345"));
         assert_eq!(canonical("0").as_deref(), Some("0"));
         assert_eq!(canonical("\"\"").as_deref(), Some(""));
         assert_eq!(canonical("1.5"), None);

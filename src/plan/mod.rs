@@ -38,6 +38,8 @@ pub struct Plan {
     pub due: Vec<Due>,
     /// What a person should know.
     pub findings: Vec<String>,
+    /// What could not be planned: a run does the rest, and fails.
+    pub failures: Vec<String>,
 }
 
 /// One step, with its reason.
@@ -199,6 +201,7 @@ impl Plan {
             steps,
             due: Vec::new(),
             findings: Vec::new(),
+            failures: Vec::new(),
         }
     }
 
@@ -253,6 +256,9 @@ impl fmt::Display for Plan {
         }
         for finding in &self.findings {
             writeln!(formatter, "finding: {finding}")?;
+        }
+        for failure in &self.failures {
+            writeln!(formatter, "cannot be planned: {failure}")?;
         }
         writeln!(formatter, "plan {}", self.digest)
     }

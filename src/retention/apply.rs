@@ -5,13 +5,12 @@ use std::sync::Arc;
 
 use chrono::NaiveDate;
 
-use super::by_key;
 use crate::decode::{self, Record};
 use crate::lake::error::S3Error;
 use crate::lake::facts::{FactsError, Grace, TableFacts};
-use crate::lake::ledger::Entry;
+use crate::lake::ledger::{Entry, Ledger};
 use crate::lake::raw::{self, Rewritten, time_rule};
-use crate::lake::s3::ObjectVersion;
+use crate::lake::s3::{ObjectVersion, by_key};
 use crate::lake::site::Site;
 use crate::lake::tables::{Change, DataFile, Table, TableError};
 use crate::plan::{Purge, Retain, RetainCurated};
@@ -67,6 +66,7 @@ pub async fn apply(
         .delete_versions(&lake.bucket, &step.quarantine)
         .await?;
 
+    let ledger = raw::ledger_now(site, policy).await?;
     let mut keys: BTreeSet<&str> = step
         .trim
         .iter()
@@ -81,7 +81,7 @@ pub async fn apply(
         done.raw_waiting = leftovers.count() as u64;
     }
     for key in keys {
-        match trim(site, policy, step.keep_from, key).await {
+        match trim(site, policy, &ledger, step.keep_from, key).await {
             Ok(Trimmed::Records(records)) => done.raw_trimmed += records,
             Ok(Trimmed::Damaged) => {
                 done.blocked.push(format!(
@@ -104,13 +104,14 @@ enum Trimmed {
 async fn trim(
     site: &Site,
     policy: &DatasetPolicy,
+    ledger: &Ledger,
     keep_from: NaiveDate,
     key: &str,
 ) -> Result<Trimmed, S3Error> {
     let rule = time_rule(&policy.events);
     let goes = |record: &Record<'_>| {
         let Ok(event) = &record.content else {
-            return false;
+            return site.suppression.mentions(record.bytes);
         };
         match decode::event_time(event, &rule) {
             Ok(time) => {
@@ -126,11 +127,13 @@ async fn trim(
         .versions(&policy.raw.location.bucket, key)
         .await?;
     let same_key = by_key(&versions).remove(key).unwrap_or_default();
-    Ok(match raw::rewrite(site, policy, &same_key, &goes).await? {
-        Rewritten::Without(records) => Trimmed::Records(records),
-        Rewritten::Untouched | Rewritten::Moved => Trimmed::Records(0),
-        Rewritten::Damaged => Trimmed::Damaged,
-    })
+    Ok(
+        match raw::rewrite(site, policy, ledger, &same_key, &goes).await? {
+            Rewritten::Without(records) => Trimmed::Records(records),
+            Rewritten::Untouched | Rewritten::Moved => Trimmed::Records(0),
+            Rewritten::Damaged => Trimmed::Damaged,
+        },
+    )
 }
 
 /// Takes out of a curated table what is too old; answers how many rows.

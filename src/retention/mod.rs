@@ -8,13 +8,11 @@
 
 mod apply;
 
-use std::collections::BTreeMap;
-
 use chrono::{DateTime, NaiveDate, Utc};
 
 use crate::lake::facts::{DatasetFacts, Grace, TableFacts};
 use crate::lake::ledger::Compacted;
-use crate::lake::s3::ObjectVersion;
+use crate::lake::s3::{ObjectVersion, by_key};
 use crate::lake::tables::DataFile;
 use crate::plan::{Action, Due, Purge, Retain, RetainCurated, Step, megabytes, total_size};
 use crate::policy::{CuratedPolicy, DatasetPolicy};
@@ -204,7 +202,9 @@ fn stays(
     now: DateTime<Utc>,
 ) -> bool {
     let compacted = facts.ledger.compacted(&version.key, &version.etag);
-    compacted.is_none_or(|compacted| outlives(policy, compacted, keep_from, now))
+    compacted.is_none_or(|compacted| {
+        outlives(policy, compacted, keep_from, now) && !must_trim(facts, version, keep_from)
+    })
 }
 
 /// Whether a compacted raw object version stays.
@@ -222,9 +222,9 @@ fn outlives(
         .keep
         .is_none_or(|keep| keep.after(compacted.at) > now);
     let young = match compacted.last_date {
-        Some(last) => last >= keep_from,
-        // Without an event the day of compaction stands in for its age.
-        None => compacted.at.date_naive() >= keep_from,
+        Some(last) if !compacted.has_broken => last >= keep_from,
+        // Of what has no readable time the day of compaction stands in for the age.
+        _ => compacted.at.date_naive() >= keep_from,
     };
     kept_on && young
 }
@@ -235,7 +235,8 @@ fn must_trim(facts: &DatasetFacts, version: &ObjectVersion, keep_from: NaiveDate
     let compacted = facts.ledger.compacted(&version.key, &version.etag);
     compacted.is_some_and(|compacted| {
         let straddles = compacted.first_date.is_some_and(|first| first < keep_from);
-        !compacted.damaged && (straddles || compacted.suppressed > 0)
+        let put_back = facts.ledger.was_replaced(&version.key, &version.etag);
+        !compacted.damaged && (straddles || compacted.suppressed > 0 || put_back)
     })
 }
 
@@ -249,15 +250,6 @@ fn old_quarantine(
         since.is_some_and(|since| policy.retention.keep.after(*since) <= now)
     };
     facts.quarantine.iter().filter(is_old).cloned().collect()
-}
-
-/// Versions by key, newest first within a key.
-pub fn by_key(versions: &[ObjectVersion]) -> BTreeMap<&str, Vec<&ObjectVersion>> {
-    let mut keys: BTreeMap<&str, Vec<&ObjectVersion>> = BTreeMap::new();
-    for version in versions {
-        keys.entry(&version.key).or_default().push(version);
-    }
-    keys
 }
 
 /// What leaves next by age, and when.
