@@ -2,6 +2,7 @@
 //! out, and the others go on: the next run takes up what is missing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use crate::audit::report::{DatasetReport, RequestReport, RunReport};
@@ -436,10 +437,15 @@ fn not_certified(outcome: &erasure::Outcome) -> String {
         scan.unfinished_uploads
     );
     for trace in scan.traces.iter().take(SHOWN_PLACES) {
-        text += &format!("\n  {} in s3://{}/{}", trace.form, trace.bucket, trace.key);
+        // Writing to a string cannot fail.
+        let _ = write!(
+            text,
+            "\n  {} in s3://{}/{}",
+            trace.form, trace.bucket, trace.key
+        );
     }
     for key in scan.unreadable.iter().take(SHOWN_PLACES) {
-        text += &format!("\n  unreadable: {key}");
+        let _ = write!(text, "\n  unreadable: {key}");
     }
     text
 }

@@ -174,7 +174,7 @@ async fn announce(
     policy: &DatasetPolicy,
     version: &ObjectVersion,
     to: String,
-    size: u64,
+    bytes: u64,
     dates: &BTreeSet<NaiveDate>,
 ) -> Result<(), S3Error> {
     let rewrite = Rewrite {
@@ -182,7 +182,7 @@ async fn announce(
         key: version.key.clone(),
         from: version.etag.clone(),
         to,
-        size,
+        size: bytes,
         first_date: dates.first().copied(),
         last_date: dates.last().copied(),
         run: site.run.clone(),
@@ -295,9 +295,9 @@ async fn replace(
     dates: &BTreeSet<NaiveDate>,
 ) -> Result<bool, S3Error> {
     let bytes = decode::compress(body, codec);
-    let size = bytes.len() as u64;
+    let length = bytes.len() as u64;
     let to = hex::encode(Md5::digest(&bytes));
-    announce(site, policy, version, to.clone(), size, dates).await?;
+    announce(site, policy, version, to.clone(), length, dates).await?;
     let kept = Object {
         bytes: bytes.into(),
         ..object
@@ -312,7 +312,7 @@ async fn replace(
         Ok(etag) => {
             // A bucket encrypted with a KMS key answers with a tag that cannot be foretold.
             if etag != to {
-                announce(site, policy, version, etag, size, dates).await?;
+                announce(site, policy, version, etag, length, dates).await?;
             }
             Ok(true)
         }

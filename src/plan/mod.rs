@@ -120,6 +120,9 @@ pub struct Retain {
     pub trim: Vec<ObjectVersion>,
     /// Quarantine object versions that go.
     pub quarantine: Vec<ObjectVersion>,
+    /// Keys of raw objects that are compacted tonight while older versions of them never were: what must
+    /// not stay is taken out of all their versions.
+    pub older: Vec<String>,
     /// Steps that may find more raw objects to trim.
     pub after: Vec<String>,
 }

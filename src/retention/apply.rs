@@ -76,6 +76,7 @@ pub async fn apply(
         !entry.damaged && (entry.counts.expired > 0 || entry.counts.suppressed > 0)
     });
     if site.may_destroy {
+        keys.extend(step.older.iter().map(String::as_str));
         keys.extend(leftovers.map(|entry| entry.key.as_str()));
     } else {
         done.raw_waiting = leftovers.count() as u64;

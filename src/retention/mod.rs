@@ -62,6 +62,7 @@ pub fn plan(
             raw,
             trim,
             quarantine,
+            older: with_older_versions(facts),
             after: compactions.to_vec(),
         }),
     })
@@ -191,6 +192,23 @@ fn raw_fates(
         }
     }
     (gone, trimmed)
+}
+
+/// Keys whose current version is new to the ledger, and so are older ones.
+fn with_older_versions(facts: &DatasetFacts) -> Vec<String> {
+    let is_new = |version: &&&ObjectVersion| {
+        !version.marker
+            && facts
+                .ledger
+                .compacted(&version.key, &version.etag)
+                .is_none()
+    };
+    let keys = by_key(&facts.raw);
+    let replaced = keys.iter().filter(|(_, versions)| {
+        let new = versions.iter().filter(is_new);
+        new.clone().any(|version| version.latest) && new.count() > 1
+    });
+    replaced.map(|(key, _)| (*key).to_owned()).collect()
 }
 
 /// Whether a version under a delete marker stays: markers and what was never compacted do.

@@ -20,6 +20,7 @@ mod first_night;
 mod grace;
 mod killed;
 mod late_and_again;
+mod put_back;
 mod real_lake;
 mod refusals;
 mod retention;
