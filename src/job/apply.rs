@@ -366,11 +366,13 @@ impl Night<'_> {
                 .requests
                 .iter()
                 .any(|open| open.request.id == *request && open.request.state == State::Erased);
-            if !erased || after.iter().any(|id| self.failed.contains(id)) {
-                self.report.failures.push(format!(
-                    "{}: left out, because an earlier step failed",
-                    step.id
-                ));
+            if after.iter().any(|id| self.failed.contains(id)) {
+                let reason = "left out, because an earlier step failed";
+                self.report.failures.push(format!("{}: {reason}", step.id));
+                continue;
+            }
+            // An object that waits for its consumer or for a person keeps the request open; a finding says so.
+            if !erased {
                 continue;
             }
             due.insert(request.clone());
