@@ -106,7 +106,7 @@ pub async fn apply(
     Ok(night.report)
 }
 
-impl Night<'_> {
+impl<'a> Night<'a> {
     async fn step(&mut self, step: &Step) {
         if let Some(missing) = after(&step.action)
             .iter()
@@ -147,25 +147,22 @@ impl Night<'_> {
         self.failed.insert(step.to_owned());
     }
 
-    fn dataset(&mut self, name: &str) -> Result<(&DatasetPolicy, &mut DatasetReport), StepError> {
-        let policy = self
-            .policies
-            .dataset(name)
-            .ok_or_else(|| format!("no policy for dataset {name}"))?;
-        let report = self.report.datasets.entry(name.to_owned()).or_default();
+    fn policy(&self, dataset: &str) -> Result<&'a DatasetPolicy, StepError> {
+        let policy = self.policies.dataset(dataset);
+        policy.ok_or_else(|| format!("no policy for dataset {dataset}").into())
+    }
+
+    /// The account of a dataset for which a step was carried out.
+    fn account(&mut self, dataset: &str) -> &mut DatasetReport {
+        let report = self.report.datasets.entry(dataset.to_owned()).or_default();
         report.actions += 1;
-        Ok((policy, report))
+        report
     }
 
     async fn compact(&mut self, action: &Compact) -> Result<(), StepError> {
-        let site = self.site;
-        let (policy, _) = self.dataset(&action.dataset)?;
-        let done = compaction::apply(site, policy, action).await?;
-        let report = self
-            .report
-            .datasets
-            .entry(action.dataset.clone())
-            .or_default();
+        let policy = self.policy(&action.dataset)?;
+        let done = compaction::apply(self.site, policy, action).await?;
+        let report = self.account(&action.dataset);
         report.counts.add(done.counts);
         report.objects += done.entries.len() as u64;
         report.raw_bytes += done.entries.iter().map(|entry| entry.size).sum::<u64>();
@@ -186,39 +183,28 @@ impl Night<'_> {
             erasure::suppress(self.site, &(self.key)()?, &requests).await?;
             self.suppressed = true;
         }
-        let site = self.site;
         let nothing = Tonight::default();
         let tonight = self.tonight.get(&action.dataset).unwrap_or(&nothing);
-        let policy = self.policies.dataset(&action.dataset);
-        let policy = policy.ok_or_else(|| format!("no policy for dataset {}", action.dataset))?;
-        let done = erasure::apply(
-            site,
-            policy,
-            action,
-            &self.requests,
-            &tonight.files,
-            &tonight.quarantine,
-        )
-        .await?;
-        let (_, report) = self.dataset(&action.dataset)?;
+        let policy = self.policy(&action.dataset)?;
+        let (files, quarantine) = (&tonight.files, &tonight.quarantine);
+        let done =
+            erasure::apply(self.site, policy, action, &self.requests, files, quarantine).await?;
+        let report = self.account(&action.dataset);
         report.erased_rows += done.rows;
-        report.erased_raw_records += done
-            .erased
-            .values()
-            .map(|erased| erased.raw_records)
-            .sum::<u64>();
-        report.erased_quarantined += done
-            .erased
-            .values()
-            .map(|erased| erased.quarantined)
-            .sum::<u64>();
+        for erased in done.erased.values() {
+            report.erased_raw_records += erased.raw_records;
+            report.erased_quarantined += erased.quarantined;
+        }
         for (id, erased) in done.erased {
             let (sum, complete) = self.erased.entry(id).or_insert((Erased::default(), true));
             sum.add(erased);
             *complete &= done.moved.is_empty();
         }
         self.report.findings.extend(done.moved.iter().map(|key| {
-            format!("{key}: subjects could not be taken out of it (replaced meanwhile, damaged or unreadable); the requests stay open")
+            format!(
+                "{key}: subjects could not be taken out of it (replaced meanwhile, damaged or unreadable); \
+                 the requests stay open"
+            )
         }));
         Ok(())
     }
@@ -255,13 +241,11 @@ impl Night<'_> {
     }
 
     async fn retain(&mut self, action: &Retain) -> Result<(), StepError> {
-        let site = self.site;
         let nothing = Tonight::default();
         let tonight = self.tonight.get(&action.dataset).unwrap_or(&nothing);
-        let policy = self.policies.dataset(&action.dataset);
-        let policy = policy.ok_or_else(|| format!("no policy for dataset {}", action.dataset))?;
-        let done = retention::apply(site, policy, action, &tonight.entries).await?;
-        let (_, report) = self.dataset(&action.dataset)?;
+        let policy = self.policy(&action.dataset)?;
+        let done = retention::apply(self.site, policy, action, &tonight.entries).await?;
+        let report = self.account(&action.dataset);
         report.retired_rows += done.rows;
         report.raw_deleted += done.raw_deleted;
         report.raw_trimmed += done.raw_trimmed;
