@@ -103,8 +103,8 @@ impl S3Error {
             _ => kind_of_text(&chain(error)),
         };
         let reason = match (code, error.message()) {
-            (Some(code), Some(message)) => format!("{message} ({code})"),
-            (Some(code), None) => code.to_owned(),
+            (Some(code), Some(message)) if !message.is_empty() => format!("{message} ({code})"),
+            (Some(code), _) => code.to_owned(),
             // A missing credential is explained provider by provider, a line each: the first says it.
             _ => chain(error)
                 .lines()
