@@ -158,13 +158,18 @@ pub fn plan(
         id: format!("erase-{name}"),
         why: format!(
             "erase {} subject(s) from {name}: search {} of {} table files, {} raw object versions ({}) and {} \
-             quarantine objects, and what is compacted tonight",
+             quarantine objects{}",
             ids.len(),
             files.len(),
             facts.events.files.len(),
             raw.len(),
             megabytes(total_size(&raw)),
             facts.quarantine.len(),
+            if compactions.is_empty() {
+                ""
+            } else {
+                ", and what is compacted above"
+            },
         ),
         action: Action::Erase(Erase {
             dataset: name.clone(),
