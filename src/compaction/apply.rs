@@ -11,6 +11,7 @@ use super::admit::{Admitted, Quarantined, admit};
 use super::duplicates::Duplicates;
 use crate::decode::{self, NewFields, SchemaRules};
 use crate::lake::error::{S3Error, S3ErrorKind};
+use crate::lake::facts::FactsError;
 use crate::lake::ledger::{COMPACTION, Counts, Entry, Ledger, Segment};
 use crate::lake::parquet_files::leaf_paths;
 use crate::lake::raw;
@@ -32,6 +33,9 @@ pub enum CompactionError {
     /// The event table.
     #[error("{0}")]
     Table(#[from] TableError),
+    /// The ledger.
+    #[error("{0}")]
+    Ledger(#[from] FactsError),
     /// The rows.
     #[error("{0}")]
     Rows(#[from] RowsError),
@@ -71,15 +75,13 @@ struct Target {
 impl Target {
     async fn open(site: &Site, policy: &DatasetPolicy) -> Result<Self, CompactionError> {
         let table = Table::open(Arc::clone(&site.store), &site.places.events(&policy.name)).await?;
-        let (committed, schema) = match &table {
-            Some(table) => (table.transaction(COMPACTION).await?, Some(table.schema()?)),
-            None => (None, None),
-        };
+        let schema = table.as_ref().map(Table::schema).transpose()?;
         let folder = site.places.ledger(&policy.name);
+        let ledger = Ledger::of(site.s3.read(), &folder, table.as_ref()).await?;
         Ok(Self {
             table,
             payload: schema.map(|schema| rows::payload_schema(&schema)),
-            ledger: Ledger::load(site.s3.read(), &folder, committed).await?,
+            ledger,
         })
     }
 

@@ -9,13 +9,13 @@ use arrow::compute::filter_record_batch;
 use super::Sought;
 use super::request::{Erased, OpenRequest, RequestError};
 use crate::decode::{Json, Record};
-use crate::lake::error::{S3Error, S3ErrorKind};
+use crate::lake::error::S3Error;
 use crate::lake::facts::FactsError;
 use crate::lake::key::{Key, Purpose};
 use crate::lake::ledger::put_json;
 use crate::lake::raw::{self, Rewritten};
 use crate::lake::rows::{self, RowsError, Tally};
-use crate::lake::s3::{ObjectVersion, Pick, PutIf, by_key};
+use crate::lake::s3::{ObjectVersion, PutIf, by_key};
 use crate::lake::site::Site;
 use crate::lake::subject::Suppressed;
 use crate::lake::tables::{Change, DataFile, Table, TableError};
@@ -348,22 +348,4 @@ async fn erase_raw(
         subjects.count(&hits, each, |erased| erased.raw_objects += 1);
     }
     Ok(moved)
-}
-
-/// Whether a version can be read at all, for the scan.
-pub async fn read_version(
-    site: &Site,
-    bucket: &str,
-    version: &ObjectVersion,
-) -> Result<Option<crate::lake::s3::Object>, S3Error> {
-    let got = site
-        .s3
-        .read()
-        .get(bucket, &version.key, Pick::Version(&version.version))
-        .await;
-    match got {
-        Ok(object) => Ok(Some(object)),
-        Err(error) if error.kind == S3ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
 }

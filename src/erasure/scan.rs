@@ -15,13 +15,13 @@ use futures::{StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 
 use super::Sought;
-use super::apply::{quarantined_record, read_version};
+use super::apply::quarantined_record;
 use super::request::OpenRequest;
 use crate::decode::{self, Json, Limits, Reason};
-use crate::lake::error::S3Error;
+use crate::lake::error::{S3Error, S3ErrorKind};
 use crate::lake::parquet_files;
 use crate::lake::raw::is_partly_unread;
-use crate::lake::s3::{Object, ObjectVersion};
+use crate::lake::s3::{Object, ObjectVersion, Pick};
 use crate::lake::site::Site;
 use crate::lake::subject::contains_token;
 use crate::policy::{DatasetPolicy, Policies, S3Location};
@@ -145,6 +145,20 @@ async fn scan_place(
         }
     }
     Ok(())
+}
+
+/// `None` if the version has gone meanwhile.
+async fn read_version(
+    site: &Site,
+    bucket: &str,
+    version: &ObjectVersion,
+) -> Result<Option<Object>, S3Error> {
+    let pick = Pick::Version(&version.version);
+    match site.s3.read().get(bucket, &version.key, pick).await {
+        Ok(object) => Ok(Some(object)),
+        Err(error) if error.kind == S3ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// An object, decoded once for all requests.

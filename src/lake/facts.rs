@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use object_store::ObjectStore;
 
 use super::error::S3Error;
-use super::ledger::{COMPACTION, Ledger};
+use super::ledger::Ledger;
 use super::s3::{ObjectVersion, ReadS3};
 use super::tables::{DataFile, Table, TableError, Tombstone};
 use crate::policy::{DatasetPolicy, LakePolicy, Policies, S3Location, Span};
@@ -291,11 +291,8 @@ impl DatasetFacts {
     ) -> Result<(), FactsError> {
         let location = &policy.raw.location;
         self.raw = s3.versions(&location.bucket, &location.prefix).await?;
-        let committed = match &self.events.table {
-            Some(table) => table.transaction(COMPACTION).await?,
-            None => None,
-        };
-        self.ledger = Ledger::load(s3, &places.ledger(&policy.name), committed).await?;
+        let folder = places.ledger(&policy.name);
+        self.ledger = Ledger::of(s3, &folder, self.events.table.as_ref()).await?;
         let quarantine = places.quarantine(&policy.name);
         self.quarantine = s3.versions(&quarantine.bucket, &quarantine.prefix).await?;
         Ok(())

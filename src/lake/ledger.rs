@@ -16,7 +16,9 @@ use futures::{StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 
 use super::error::{S3Error, S3ErrorKind};
+use super::facts::FactsError;
 use super::s3::{Pick, PutIf, ReadS3, WriteS3};
+use super::tables::Table;
 use crate::policy::S3Location;
 
 /// The application id of compaction commits.
@@ -120,7 +122,7 @@ pub struct Rewrite {
 
 /// What the ledger says of one object version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Compacted {
+pub struct KnownObject {
     /// When it was compacted.
     pub at: DateTime<Utc>,
     /// The oldest date of an event in it.
@@ -142,7 +144,7 @@ pub struct Ledger {
     pub committed: Option<u64>,
     /// The number that the next segment gets: above every one there is, void ones too.
     pub next: u64,
-    objects: BTreeMap<(String, String), Compacted>,
+    objects: BTreeMap<(String, String), KnownObject>,
     /// Object versions in whose place we wrote another, or nothing.
     replaced: BTreeSet<(String, String)>,
     /// Quarantine objects that commits named.
@@ -150,8 +152,21 @@ pub struct Ledger {
 }
 
 impl Ledger {
+    /// Reads the ledger in `folder` as of the loaded version of its event table, if there is one.
+    pub async fn of(
+        s3: &ReadS3,
+        folder: &S3Location,
+        table: Option<&Table>,
+    ) -> Result<Self, FactsError> {
+        let committed = match table {
+            Some(table) => table.transaction(COMPACTION).await?,
+            None => None,
+        };
+        Ok(Self::load(s3, folder, committed).await?)
+    }
+
     /// Reads the ledger in `folder`; `committed` is the table's compaction `txn`.
-    pub async fn load(
+    async fn load(
         s3: &ReadS3,
         folder: &S3Location,
         committed: Option<u64>,
@@ -219,7 +234,7 @@ impl Ledger {
             self.quarantine.insert(key, segment.at);
         }
         for entry in segment.objects {
-            let compacted = Compacted {
+            let compacted = KnownObject {
                 at: segment.at,
                 first_date: entry.first_date,
                 last_date: entry.last_date,
@@ -240,7 +255,7 @@ impl Ledger {
                 let Some(predecessor) = self.objects.get(&from) else {
                     return true;
                 };
-                let inherited = Compacted {
+                let inherited = KnownObject {
                     first_date: rewrite.first_date,
                     last_date: rewrite.last_date,
                     suppressed: 0,
@@ -258,7 +273,7 @@ impl Ledger {
     }
 
     /// What became of this object version, if it was compacted.
-    pub fn compacted(&self, key: &str, etag: &str) -> Option<&Compacted> {
+    pub fn compacted(&self, key: &str, etag: &str) -> Option<&KnownObject> {
         self.objects.get(&(key.to_owned(), etag.to_owned()))
     }
 

@@ -8,7 +8,7 @@ use md5::{Digest, Md5};
 
 use super::error::{S3Error, S3ErrorKind};
 use super::facts::FactsError;
-use super::ledger::{COMPACTION, Ledger, Rewrite};
+use super::ledger::{Ledger, Rewrite};
 use super::rows::KafkaPosition;
 use super::s3::{Object, ObjectVersion, Pick, PutIf};
 use super::site::Site;
@@ -38,11 +38,12 @@ pub fn is_partly_unread(damage: Option<Reason>) -> bool {
 /// The ledger as it is now, this run's compaction and rewrites included.
 pub async fn ledger_now(site: &Site, policy: &DatasetPolicy) -> Result<Ledger, FactsError> {
     let table = Table::open(Arc::clone(&site.store), &site.places.events(&policy.name)).await?;
-    let committed = match &table {
-        Some(table) => table.transaction(COMPACTION).await?,
-        None => None,
-    };
-    Ok(Ledger::load(site.s3.read(), &site.places.ledger(&policy.name), committed).await?)
+    Ledger::of(
+        site.s3.read(),
+        &site.places.ledger(&policy.name),
+        table.as_ref(),
+    )
+    .await
 }
 
 /// The position of the first record of an object that Kafka Connect named

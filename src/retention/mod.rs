@@ -11,7 +11,7 @@ mod apply;
 use chrono::{DateTime, NaiveDate, Utc};
 
 use crate::lake::facts::{DatasetFacts, Grace, TableFacts};
-use crate::lake::ledger::Compacted;
+use crate::lake::ledger::KnownObject;
 use crate::lake::s3::{ObjectVersion, by_key};
 use crate::lake::tables::DataFile;
 use crate::plan::{Action, Due, Purge, Retain, RetainCurated, Step, megabytes, total_size};
@@ -228,7 +228,7 @@ fn stays(
 /// Whether a compacted raw object version stays.
 fn outlives(
     policy: &DatasetPolicy,
-    compacted: &Compacted,
+    compacted: &KnownObject,
     keep_from: NaiveDate,
     now: DateTime<Utc>,
 ) -> bool {
