@@ -16,5 +16,7 @@ pub mod read_only;
 pub mod rows;
 pub mod s3;
 pub mod site;
+pub mod sort;
+pub mod spill;
 pub mod subject;
 pub mod tables;

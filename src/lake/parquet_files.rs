@@ -1,14 +1,15 @@
 //! The Parquet files of our tables: how they are laid out, written, read back and searched.
 //!
-//! Rows are sorted by subject identifier, row groups hold at most 128 Ki rows, pages are zstd 3, and every
-//! identifier column has a Bloom filter, so that a search for one subject opens few row groups.
+//! Rows are sorted by subject identifier, row groups hold at most 128 Ki rows or 64 MB, pages are zstd 3, and
+//! every identifier column has a Bloom filter, so that a search for one subject opens few row groups.
 
+use std::io::Write;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, StructArray};
+use arrow::array::{ArrayRef, RecordBatch};
 use arrow::compute::{SortColumn, SortOptions, lexsort_to_indices, take_record_batch};
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use bytes::Bytes;
 use futures::TryFutureExt;
 use futures::future::BoxFuture;
@@ -27,9 +28,12 @@ use parquet::file::metadata::{
 use parquet::file::properties::WriterProperties;
 use parquet::file::statistics::Statistics;
 
+use super::sort::{column_at, is_sortable};
 use crate::decode::FieldPath;
 
 const ROW_GROUP_ROWS: usize = 128 * 1024;
+/// What a row group may grow to, since all of it is in memory while it is written or read.
+const ROW_GROUP_BYTES: usize = 64 * 1024 * 1024;
 const ZSTD_LEVEL: i32 = 3;
 const FALSE_HITS: f64 = 0.01;
 
@@ -50,14 +54,19 @@ pub fn encode(batch: &RecordBatch, layout: Layout<'_>) -> Result<Bytes, ParquetE
         .filter_map(|path| column_at(batch, path))
         .collect();
     let sorted = sort(batch, &keys)?;
-    let leaves = leaf_paths(&sorted.schema());
-    let mut writer = ArrowWriter::try_new(
-        Vec::new(),
-        sorted.schema(),
-        Some(writer_properties(&sorted, &leaves, layout)?),
-    )?;
+    let mut writer = writer(Vec::new(), &sorted.schema(), layout)?;
     writer.write(&sorted)?;
     Ok(writer.into_inner()?.into())
+}
+
+/// A writer of rows that are sorted as `layout` says.
+pub fn writer<Target: Write + Send>(
+    target: Target,
+    schema: &SchemaRef,
+    layout: Layout<'_>,
+) -> Result<ArrowWriter<Target>, ParquetError> {
+    let properties = writer_properties(schema, layout)?;
+    ArrowWriter::try_new(target, Arc::clone(schema), Some(properties))
 }
 
 fn sort(batch: &RecordBatch, keys: &[ArrayRef]) -> Result<RecordBatch, ParquetError> {
@@ -76,16 +85,16 @@ fn sort(batch: &RecordBatch, keys: &[ArrayRef]) -> Result<RecordBatch, ParquetEr
 }
 
 fn writer_properties(
-    batch: &RecordBatch,
-    leaves: &[Vec<String>],
+    schema: &Schema,
     layout: Layout<'_>,
 ) -> Result<WriterProperties, ParquetError> {
-    let columns = parquet::arrow::ArrowSchemaConverter::new().convert(&batch.schema())?;
+    let leaves = leaf_paths(schema);
+    let columns = parquet::arrow::ArrowSchemaConverter::new().convert(schema)?;
     let leaf_of = |path: &FieldPath| leaves.iter().position(|leaf| leaf == path.names());
-    // A top-level column without children is one leaf; only by such are rows sorted here.
     let sorting: Vec<SortingColumn> = layout
         .sort_by
         .iter()
+        .filter(|path| is_sortable(schema, path))
         .filter_map(leaf_of)
         .map_while(|leaf| {
             Some(SortingColumn {
@@ -98,17 +107,17 @@ fn writer_properties(
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
         .set_created_by(format!("lakewarden {}", env!("CARGO_PKG_VERSION")));
     if !sorting.is_empty() {
         properties = properties.set_sorting_columns(Some(sorting));
     }
     for leaf in layout.identifiers.iter().filter_map(leaf_of) {
         let path = columns.column(leaf).path().clone();
-        let distinct = batch.num_rows().clamp(1, ROW_GROUP_ROWS) as u64;
         properties = properties
             .set_column_bloom_filter_enabled(path.clone(), true)
             .set_column_bloom_filter_fpp(path.clone(), FALSE_HITS)
-            .set_column_bloom_filter_max_ndv(path, distinct);
+            .set_column_bloom_filter_max_ndv(path, ROW_GROUP_ROWS as u64);
     }
     Ok(properties.build())
 }
@@ -144,7 +153,7 @@ pub fn decode_columns(
 }
 
 /// Reads ranges of one object as Parquet asks for them.
-struct RangeReader {
+pub struct RangeReader {
     store: Arc<dyn ObjectStore>,
     path: Path,
     size: u64,
@@ -154,6 +163,16 @@ impl AsyncFileReader for RangeReader {
     fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, parquet::errors::Result<Bytes>> {
         let got = self.store.get_range(&self.path, range);
         Box::pin(got.map_err(|error| ParquetError::External(Box::new(error))))
+    }
+
+    fn get_byte_ranges(
+        &mut self,
+        ranges: Vec<Range<u64>>,
+    ) -> BoxFuture<'_, parquet::errors::Result<Vec<Bytes>>> {
+        Box::pin(async move {
+            let got = self.store.get_ranges(&self.path, &ranges).await;
+            got.map_err(|error| ParquetError::External(Box::new(error)))
+        })
     }
 
     fn get_metadata<'a>(
@@ -169,6 +188,20 @@ impl AsyncFileReader for RangeReader {
             ))
         })
     }
+}
+
+/// Reads a file row group by row group.
+pub async fn open(
+    store: Arc<dyn ObjectStore>,
+    path: &str,
+    size: u64,
+) -> Result<ParquetRecordBatchStreamBuilder<RangeReader>, ParquetError> {
+    let ranges = RangeReader {
+        store,
+        path: Path::from(path),
+        size,
+    };
+    ParquetRecordBatchStreamBuilder::new(ranges).await
 }
 
 /// What to look for in a file.
@@ -189,12 +222,7 @@ pub async fn may_hold(
     wanted: &[Wanted],
     rescued: &str,
 ) -> Result<bool, ParquetError> {
-    let ranges = RangeReader {
-        store,
-        path: Path::from(path),
-        size,
-    };
-    let mut builder = ParquetRecordBatchStreamBuilder::new(ranges).await?;
+    let mut builder = open(store, path, size).await?;
     let leaves = leaf_paths(builder.schema());
     for group in 0..builder.metadata().num_row_groups() {
         let metadata = builder.metadata().row_group(group).clone();
@@ -270,15 +298,4 @@ fn push_type_leaves(data_type: &DataType, path: Vec<String>, leaves: &mut Vec<Ve
         }
         _ => leaves.push(path),
     }
-}
-
-/// The column at a path through structs; `None` where there is none or a list stands in the way.
-fn column_at(batch: &RecordBatch, path: &FieldPath) -> Option<ArrayRef> {
-    let (first, rest) = path.names().split_first()?;
-    let mut column = Arc::clone(batch.column_by_name(first)?);
-    for segment in rest {
-        let parent = column.as_any().downcast_ref::<StructArray>()?;
-        column = Arc::clone(parent.column_by_name(segment)?);
-    }
-    (!column.data_type().is_nested()).then_some(column)
 }
