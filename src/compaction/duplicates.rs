@@ -25,7 +25,7 @@ enum Identity {
 }
 
 /// What is known of a day's events.
-type Day = HashMap<Identity, Vec<u128>>;
+type Day = HashMap<Identity, Vec<u64>>;
 
 /// Recognises events that are there already.
 #[derive(Debug, Default)]

@@ -5,16 +5,25 @@
 
 use twox_hash::xxhash3_128::Hasher;
 
-use super::Json;
+use arrow::array::RecordBatch;
+
 use super::json::by_key;
 use super::number::Decimal;
+use super::{Json, RebuildError, rebuild};
 
-/// XXH3-128 of the canonical form. Equal for two events exactly if they are
-/// [`super::semantically_equal`], as far as 128 bits tell.
-pub fn fingerprint(event: &Json) -> u128 {
+/// Hash of the canonical form. Equal for two events exactly if they are
+/// [`super::semantically_equal`], as far as 64 bits tell.
+pub fn fingerprint(event: &Json) -> u64 {
     let mut hasher = Hasher::new();
     add_value(&mut hasher, event);
-    hasher.finish_128()
+    hasher.finish_128() as u64
+}
+
+/// The fingerprint of every row of a batch as read back from a file, in order.
+pub fn fingerprints(batch: &RecordBatch) -> Result<Vec<u64>, RebuildError> {
+    (0..batch.num_rows())
+        .map(|row| Ok(fingerprint(&rebuild(batch, row)?)))
+        .collect()
 }
 
 fn add_value(hasher: &mut Hasher, value: &Json) {

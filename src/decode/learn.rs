@@ -11,9 +11,9 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
 
-use super::Json;
 use super::names::{fold_case, is_allowed, is_reserved};
 use super::shape::{SeenKind, Shape};
+use super::{Document, Json};
 
 /// What becomes of fields that have no column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,33 +65,51 @@ pub struct Learned {
     pub rescued_for_good: Vec<RescuedField>,
 }
 
+/// What was seen of a dataset's events, one after the other.
+#[derive(Debug, Default)]
+pub struct Learning {
+    seen: Shape,
+}
+
+impl Learning {
+    /// Takes an event into account. Events that bring nothing new to a schema may be left out.
+    pub fn observe(&mut self, event: &Document) {
+        self.seen.observe(event.json());
+    }
+
+    /// The columns for what was seen, on top of an existing schema.
+    pub fn conclude(&self, existing: Option<&Schema>, rules: &SchemaRules) -> Learned {
+        let existing = existing
+            .map(|schema| schema.fields().clone())
+            .unwrap_or_default();
+        let payload = existing.iter().filter(|field| !is_reserved(field.name()));
+        let existing: Fields = payload.cloned().collect();
+        let mut learner = Learner::default();
+        let fields = learner.merge(&existing, &self.seen.members, &Vec::new());
+        let refused = learner.refuse_leaves(&existing, rules);
+        let fields = without(&fields, &refused, &mut Vec::new());
+        learner
+            .rescued
+            .sort_by(|one, other| one.path.cmp(&other.path));
+        Learned {
+            schema: Arc::new(Schema::new(fields)),
+            added: learner.new_leaves.iter().map(Leaf::describe).collect(),
+            rescued_for_good: learner.rescued,
+        }
+    }
+}
+
 /// Learns columns from events on top of an existing schema.
 pub fn learn<'events>(
     existing: Option<&Schema>,
     events: impl Iterator<Item = &'events Json>,
     rules: &SchemaRules,
 ) -> Learned {
-    let mut seen = Shape::default();
+    let mut learning = Learning::default();
     for event in events {
-        seen.observe(event);
+        learning.seen.observe(event);
     }
-    let existing = existing
-        .map(|schema| schema.fields().clone())
-        .unwrap_or_default();
-    let payload = existing.iter().filter(|field| !is_reserved(field.name()));
-    let existing: Fields = payload.cloned().collect();
-    let mut learner = Learner::default();
-    let fields = learner.merge(&existing, &seen.members, &Vec::new());
-    let refused = learner.refuse_leaves(&existing, rules);
-    let fields = without(&fields, &refused, &mut Vec::new());
-    learner
-        .rescued
-        .sort_by(|one, other| one.path.cmp(&other.path));
-    Learned {
-        schema: Arc::new(Schema::new(fields)),
-        added: learner.new_leaves.iter().map(Leaf::describe).collect(),
-        rescued_for_good: learner.rescued,
-    }
+    learning.conclude(existing, rules)
 }
 
 /// Names from the outside in; lists on the way are left out.

@@ -37,6 +37,8 @@
 mod batch;
 mod codec;
 mod columns;
+mod document;
+mod event_columns;
 mod fingerprint;
 mod frame;
 mod json;
@@ -46,6 +48,7 @@ mod number;
 mod parse;
 mod reason;
 mod rebuild;
+mod records;
 mod remove;
 mod rescued;
 mod resync;
@@ -58,14 +61,17 @@ mod tests;
 
 pub use batch::{BatchError, to_batch};
 pub use codec::{Codec, Decompressed, compress, decompress};
-pub use fingerprint::fingerprint;
+pub use document::Document;
+pub use event_columns::EventColumns;
+pub use fingerprint::{fingerprint, fingerprints};
 pub use frame::{Record, frame};
 pub use json::{EmptyName, FieldPath, Json, MAX_DEPTH, semantically_equal};
-pub use learn::{Learned, NewFields, RescueCause, RescuedField, SchemaRules, learn};
+pub use learn::{Learned, Learning, NewFields, RescueCause, RescuedField, SchemaRules, learn};
 pub use names::{RESCUED, RESERVED, is_reserved};
 pub use number::{Decimal, Number};
 pub use reason::Reason;
 pub use rebuild::{RebuildError, rebuild};
+pub use records::{FramedRecord, Records};
 pub use remove::remove_records;
 pub use time::{TimeRule, TimeUnit, event_time};
 

@@ -106,7 +106,9 @@ impl Tally {
     /// Adds an event.
     pub fn add(&mut self, event: &Json) {
         self.rows += 1;
-        self.fingerprint = self.fingerprint.wrapping_add(decode::fingerprint(event));
+        self.fingerprint = self
+            .fingerprint
+            .wrapping_add(u128::from(decode::fingerprint(event)));
     }
 }
 
