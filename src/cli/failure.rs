@@ -80,7 +80,10 @@ impl Failure {
                 | S3ErrorKind::Region
                 | S3ErrorKind::Unreachable => Exit::Storage,
                 S3ErrorKind::Precondition => Exit::TryAgain,
-                S3ErrorKind::NotFound | S3ErrorKind::Archived | S3ErrorKind::Other => Exit::Failed,
+                S3ErrorKind::NotFound
+                | S3ErrorKind::Archived
+                | S3ErrorKind::LocalDisk
+                | S3ErrorKind::Other => Exit::Failed,
             };
         } else if error.is::<PolicyErrors>() {
             self.exit = Exit::Policies;

@@ -13,6 +13,7 @@ use crate::lake::facts::Places;
 use crate::lake::lease::Lease;
 use crate::lake::s3::WriteS3;
 use crate::lake::site::Site;
+use crate::lake::spill::SpillFolder;
 use crate::lake::subject::Suppression;
 use crate::plan::Plan;
 
@@ -114,6 +115,8 @@ impl Night<'_> {
         let suppression = Suppression::load(s3.read(), &folder, || lake.key())
             .await
             .map_err(Failure::from_error)?;
+        let spill =
+            SpillFolder::create(&lake.policies.lake.spill_folder()).map_err(Failure::from_error)?;
         let site = Site {
             store: s3
                 .store(&lake.policies.lake.location.bucket)
@@ -122,7 +125,9 @@ impl Night<'_> {
             s3,
             run: self.run,
             now: self.now,
-            suppression,
+            suppression: Arc::new(suppression),
+            spill: Arc::new(spill),
+            memory: usize::try_from(lake.policies.lake.memory.bytes()).unwrap_or(usize::MAX),
             may_destroy,
             lease_lost: self.lease_lost,
         };

@@ -1,17 +1,25 @@
 //! Every record of a raw object gets exactly one fate (invariant 1): admitted, quarantined, suppressed or
 //! expired. What is admitted may yet turn out to be a duplicate.
 
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
 
-use crate::decode::{self, Limits, Reason, Record};
+use super::fetch::Fetched;
+use super::rows::{Row, Rows};
+use crate::decode::{Document, FramedRecord, Learning, Limits, Reason, Records, TimeRule};
 use crate::lake::ledger::{Counts, Entry};
 use crate::lake::raw::{first_position, time_rule};
-use crate::lake::rows::{Event, KafkaPosition};
-use crate::lake::s3::ObjectVersion;
+use crate::lake::rows::{KafkaPosition, RowsError};
 use crate::lake::site::Site;
+use crate::lake::sort::SortError;
+use crate::lake::subject::Suppression;
 use crate::policy::DatasetPolicy;
 
 /// A record that could not be understood, as a line of a quarantine object.
@@ -40,85 +48,141 @@ pub struct Quarantined {
 pub struct Admitted {
     /// Its ledger entry; `written` and `deduplicated` are filled in later.
     pub entry: Entry,
-    /// Its admitted events.
-    pub events: Vec<Event>,
     /// Its broken records.
     pub quarantined: Vec<Quarantined>,
+    /// Its rows among those of its unit.
+    pub rows: Range<usize>,
+    /// Records of it that came before these.
+    pub skipped: u64,
 }
 
-/// Sorts the records of one object.
-pub fn admit(
-    site: &Site,
-    policy: &DatasetPolicy,
+/// What decides about records: the policy, the run's time, and who may not come back.
+pub struct Admission {
+    pub policy: DatasetPolicy,
+    rule: TimeRule,
     keep_from: NaiveDate,
-    version: &ObjectVersion,
-    bytes: &[u8],
-) -> Admitted {
-    let limits = Limits::default();
-    let plain = decode::decompress(bytes, &limits);
-    let mut object = Object {
-        site,
-        policy,
-        keep_from,
-        version,
-        first: first_position(&version.key),
-        admitted: Admitted {
-            entry: Entry {
-                key: version.key.clone(),
-                etag: version.etag.clone(),
-                size: version.size,
-                counts: Counts::default(),
-                first_date: None,
-                last_date: None,
-                damaged: plain.damage.is_some(),
-            },
-            events: Vec::new(),
-            quarantined: Vec::new(),
+    latest: DateTime<Utc>,
+    suppression: Arc<Suppression>,
+    limits: Limits,
+}
+
+impl Admission {
+    pub fn new(site: &Site, policy: &DatasetPolicy, keep_from: NaiveDate) -> Self {
+        Self {
+            policy: policy.clone(),
+            rule: time_rule(&policy.events),
+            keep_from,
+            latest: policy.events.max_ahead.after(site.now),
+            suppression: Arc::clone(&site.suppression),
+            limits: Limits::default(),
+        }
+    }
+
+    /// Builders for rows with the columns of `payload`.
+    pub fn rows(&self, payload: &SchemaRef) -> Rows {
+        Rows::new(payload, &self.policy.events.deduplicate_by)
+    }
+
+    /// Sorts the records of one object, the first `skip` left out; admitted events become `rows`. When these are full, `full` is
+    /// given what has been admitted of the object so far: it makes room, or says that this is the end, in
+    /// which case there is no answer.
+    pub fn admit(
+        &self,
+        fetched: &Fetched,
+        skip: u64,
+        rows: &mut Rows,
+        mut full: impl FnMut(Admitted, &mut Rows) -> Result<bool, RowsError>,
+    ) -> Result<Option<Admitted>, RowsError> {
+        let mut object = Object {
+            admission: self,
+            fetched,
+            first: first_position(&fetched.version.key),
+            admitted: empty(fetched, skip, rows.len()),
+            rows,
+        };
+        let mut records = Records::new(fetched.reader().map_err(SortError::from)?, &self.limits);
+        let mut end = 0;
+        while let Some(record) = records.next_record() {
+            end = record.offset + record.length;
+            if record.ordinal < skip {
+                continue;
+            }
+            if object.rows.is_full() {
+                let next = empty(fetched, record.ordinal, 0);
+                let so_far = std::mem::replace(&mut object.admitted, next);
+                if !full(object.rows.close(so_far), object.rows)? {
+                    return Ok(None);
+                }
+            }
+            object.take(record);
+        }
+        if let Some(failure) = records.failure() {
+            let failure = io::Error::new(failure.kind(), failure.to_string());
+            return Err(SortError::Disk(failure).into());
+        }
+        if let Some(reason) = records.damage() {
+            object.admitted.entry.damaged = true;
+            object.lose_tail(reason, end);
+        }
+        Ok(Some(object.rows.close(object.admitted)))
+    }
+
+    /// Takes note of all events of an object, for what columns they need.
+    pub fn learn(&self, fetched: &Fetched, learning: &mut Learning) -> Result<(), SortError> {
+        let mut records = Records::new(fetched.reader()?, &self.limits);
+        while let Some(record) = records.next_record() {
+            if let Ok(event) = &record.content {
+                learning.observe(event);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn empty(fetched: &Fetched, skipped: u64, row: usize) -> Admitted {
+    let version = &fetched.version;
+    Admitted {
+        entry: Entry {
+            key: version.key.clone(),
+            etag: version.etag.clone(),
+            size: version.size,
+            counts: Counts::default(),
+            first_date: None,
+            last_date: None,
+            damaged: false,
         },
-    };
-    let mut end = 0;
-    let records = decode::frame(&plain.data, &limits);
-    for record in records {
-        end = record.offset + record.bytes.len() as u64;
-        object.take(record);
+        quarantined: Vec::new(),
+        rows: row..row,
+        skipped,
     }
-    if let Some(reason) = plain.damage {
-        object.lose_tail(reason, end);
-    }
-    object.admitted
 }
 
 struct Object<'a> {
-    site: &'a Site,
-    policy: &'a DatasetPolicy,
-    keep_from: NaiveDate,
-    version: &'a ObjectVersion,
+    admission: &'a Admission,
+    fetched: &'a Fetched,
     first: Option<KafkaPosition>,
     admitted: Admitted,
+    rows: &'a mut Rows,
 }
 
 impl Object<'_> {
-    fn take(&mut self, record: Record<'_>) {
+    fn take(&mut self, record: FramedRecord<'_>) {
+        let admission = self.admission;
+        let pii = &admission.policy.pii;
         self.admitted.entry.counts.read += 1;
         let (offset, bytes, ordinal) = (record.offset, record.bytes, record.ordinal);
         let event = match record.content {
             Ok(event) => event,
-            Err(_) if self.site.suppression.mentions(bytes) => {
+            Err(_) if admission.suppression.mentions(bytes) => {
                 self.admitted.entry.counts.suppressed += 1;
                 return;
             }
             Err(reason) => return self.quarantine(offset, bytes, reason),
         };
-        let latest = self.policy.events.max_ahead.after(self.site.now);
-        let time = match decode::event_time(&event, &time_rule(&self.policy.events)) {
-            Ok(time) if time <= latest => time,
+        let time = match event.time(&admission.rule) {
+            Ok(time) if time <= admission.latest => time,
             Ok(_) => return self.quarantine(offset, bytes, Reason::TimeAhead),
-            Err(_)
-                if self
-                    .site
-                    .suppression
-                    .covers_at_any_time(&event, &self.policy.pii) =>
-            {
+            Err(_) if admission.suppression.covers_at_any_time(&event, pii) => {
                 self.admitted.entry.counts.suppressed += 1;
                 return;
             }
@@ -128,24 +192,29 @@ impl Object<'_> {
         let entry = &mut self.admitted.entry;
         entry.first_date = Some(entry.first_date.map_or(date, |first| first.min(date)));
         entry.last_date = Some(entry.last_date.map_or(date, |last| last.max(date)));
-        if date < self.keep_from {
+        if date < admission.keep_from {
             entry.counts.expired += 1;
-        } else if self.site.suppression.covers(&event, time, &self.policy.pii) {
+        } else if admission.suppression.covers(&event, time, pii) {
             entry.counts.suppressed += 1;
         } else {
-            let position = self
-                .first
-                .as_ref()
-                .and_then(|first| position_of(first, ordinal));
-            self.admitted.events.push(Event {
-                json: event,
-                time,
-                position,
-            });
+            self.row(&event, time, (ordinal, bytes.len() as u64));
         }
     }
 
-    /// A gzip stream that ends too soon: what is missing counts as one broken record.
+    fn row(&mut self, event: &Document, time: DateTime<Utc>, (ordinal, bytes): (u64, u64)) {
+        let offset = self.first.as_ref().and_then(|first| {
+            let ordinal = i64::try_from(ordinal).ok()?;
+            Some((first, first.offset.checked_add(ordinal)?))
+        });
+        self.rows.push(&Row {
+            event,
+            bytes,
+            time,
+            position: offset.map(|(first, offset)| (&*first.topic, first.partition, offset)),
+        });
+    }
+
+    /// A stream that ends too soon: what is missing counts as one broken record.
     fn lose_tail(&mut self, reason: Reason, offset: u64) {
         self.admitted.entry.counts.read += 1;
         self.quarantine(offset, &[], reason);
@@ -155,8 +224,8 @@ impl Object<'_> {
         self.admitted.entry.counts.quarantined += 1;
         let text = std::str::from_utf8(bytes).ok().map(str::to_owned);
         self.admitted.quarantined.push(Quarantined {
-            object: self.version.key.clone(),
-            version: self.version.version.clone(),
+            object: self.fetched.version.key.clone(),
+            version: self.fetched.version.version.clone(),
             offset,
             reason: reason.code().to_owned(),
             explanation: reason.to_string(),
@@ -164,12 +233,4 @@ impl Object<'_> {
             record: text,
         });
     }
-}
-
-fn position_of(first: &KafkaPosition, ordinal: u64) -> Option<KafkaPosition> {
-    Some(KafkaPosition {
-        topic: first.topic.clone(),
-        partition: first.partition,
-        offset: first.offset.checked_add(i64::try_from(ordinal).ok()?)?,
-    })
 }

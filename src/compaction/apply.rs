@@ -1,30 +1,45 @@
-//! Carrying out one compaction step: read, admit, write, read back, commit.
+//! Carrying out one compaction step: read, admit, sort, write, read back, commit.
+//!
+//! A step is done in rounds, each of which ends in a commit of its own: usually one, more only where so
+//! much is new that what has to be remembered or lies on local disk reaches its limit.
 
-use std::collections::BTreeMap;
+use std::num::NonZero;
 use std::sync::Arc;
+use std::thread::available_parallelism;
 
-use arrow::datatypes::{Schema, SchemaRef};
-use chrono::NaiveDate;
-use futures::{StreamExt, TryStreamExt};
+use arrow::datatypes::Schema;
+use futures::{Stream, StreamExt, TryStreamExt};
+use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
 
-use super::admit::{Admitted, Quarantined, admit};
-use super::duplicates::Duplicates;
-use crate::decode::{self, NewFields, SchemaRules};
-use crate::lake::error::{S3Error, S3ErrorKind};
+use super::admit::Admission;
+use super::duplicates::{Duplicates, in_order};
+use super::fetch::{Outcome, fetch};
+use super::intake::{Intake, Taken, Unit, decode_ahead, joined};
+use crate::lake::error::S3Error;
 use crate::lake::facts::FactsError;
 use crate::lake::ledger::{COMPACTION, Counts, Entry, Ledger, Segment};
-use crate::lake::parquet_files::leaf_paths;
-use crate::lake::raw;
-use crate::lake::rows::{self, Event, RowsError, Tally};
-use crate::lake::s3::{ObjectVersion, Pick, PutIf};
+use crate::lake::rows::{self, RowsError};
+use crate::lake::s3::ObjectVersion;
 use crate::lake::site::Site;
+use crate::lake::sort::SortError;
+use crate::lake::table_files::{way_schema, write_sorted};
 use crate::lake::tables::{Change, DataFile, Table, TableError};
 use crate::plan::Compact;
 use crate::policy::{DatasetPolicy, OnNewField};
 
-const READ_AT_ONCE: usize = 32;
+/// What is decoded together.
+const UNIT: UnitSize = UnitSize {
+    bytes: 1024 * 1024,
+    objects: 1000,
+};
+/// What a new table's columns are learned from: the more is seen, the better they fit.
+const FIRST_UNIT: UnitSize = UnitSize {
+    bytes: 8 * 1024 * 1024,
+    objects: 20_000,
+};
 
-/// Why a compaction step failed. Nothing was committed; the next run plans anew.
+/// Why a compaction step failed. What was not committed is planned anew by the next run.
 #[derive(Debug, thiserror::Error)]
 pub enum CompactionError {
     /// An S3 request.
@@ -49,6 +64,12 @@ pub enum CompactionError {
     },
 }
 
+impl From<SortError> for CompactionError {
+    fn from(error: SortError) -> Self {
+        Self::Rows(error.into())
+    }
+}
+
 /// What a compaction step did.
 #[derive(Debug, Default)]
 pub struct Compacted {
@@ -58,8 +79,10 @@ pub struct Compacted {
     pub entries: Vec<Entry>,
     /// The files that were written.
     pub files: Vec<DataFile>,
-    /// The quarantine object that was written.
-    pub quarantine: Option<String>,
+    /// The quarantine objects that were written.
+    pub quarantine: Vec<String>,
+    /// The columns that the table got, with their types.
+    pub columns_added: Vec<String>,
     /// What a person should know.
     pub findings: Vec<String>,
 }
@@ -85,14 +108,6 @@ impl Target {
         })
     }
 
-    /// The columns that a field can be new to: a table that so far holds nothing but quarantined records
-    /// has none.
-    fn typed(&self) -> Option<&Schema> {
-        self.payload
-            .as_ref()
-            .filter(|schema| !schema.fields().is_empty())
-    }
-
     fn files(&self) -> Result<Vec<DataFile>, TableError> {
         self.table.as_ref().map_or(Ok(Vec::new()), Table::files)
     }
@@ -104,305 +119,183 @@ pub async fn apply(
     policy: &DatasetPolicy,
     step: &Compact,
 ) -> Result<Compacted, CompactionError> {
-    let target = Target::open(site, policy).await?;
     let mut done = Compacted::default();
-    let mut objects = read(site, policy, step, &target.ledger, &mut done.findings).await?;
-    refuse_new_fields(policy, target.typed(), &mut objects, &mut done.findings);
-    let files = target.files()?;
-    drop_duplicates(site, policy, &files, &mut objects, &mut done.findings).await?;
-    for object in &objects {
-        done.counts.add(object.entry.counts);
-    }
-    if !done.counts.are_conserved() {
-        return Err(CompactionError::NotConserved {
-            dataset: policy.name.clone(),
-            counts: done.counts,
+    let mut rest: Vec<&ObjectVersion> = in_order(step.objects.iter());
+    loop {
+        let target = Target::open(site, policy).await?;
+        // Whoever committed since the plan was made may have taken some of them in.
+        rest.retain(|version| {
+            let known = target.ledger.compacted(&version.key, &version.etag);
+            known.is_none()
         });
+        let admission = Arc::new(Admission::new(site, policy, step.keep_from));
+        let (taken, seen) = take_in(site, policy, &target, admission, &rest).await?;
+        rest.drain(..seen);
+        done.findings.extend(taken.findings.iter().cloned());
+        if !taken.counts.are_conserved() {
+            return Err(CompactionError::NotConserved {
+                dataset: policy.name.clone(),
+                counts: taken.counts,
+            });
+        }
+        if !taken.entries.is_empty() {
+            write_and_commit(site, policy, target, taken, &mut done).await?;
+        }
+        if rest.is_empty() {
+            return Ok(done);
+        }
     }
-    if objects.is_empty() {
-        return Ok(done);
-    }
-    let learned = learn(policy, &target, &objects);
-    done.files = write(site, policy, &learned, &objects).await?;
-    commit(site, policy, target, &learned, objects, &mut done).await?;
-    Ok(done)
 }
 
-async fn read(
+/// Takes in `objects` until the round is full; answers also how many were looked at.
+async fn take_in(
     site: &Site,
     policy: &DatasetPolicy,
-    step: &Compact,
-    ledger: &Ledger,
-    findings: &mut Vec<String>,
-) -> Result<Vec<Admitted>, CompactionError> {
-    // Whoever committed since the plan was made may have taken some of them in.
-    let waiting =
-        |version: &&ObjectVersion| ledger.compacted(&version.key, &version.etag).is_none();
-    let read: Vec<Result<Option<Admitted>, String>> =
-        futures::stream::iter(step.objects.iter().filter(waiting))
-            .map(|version| read_object(site, policy, step.keep_from, version, ledger))
-            .buffered(READ_AT_ONCE)
-            .try_collect()
-            .await?;
-    let mut objects = Vec::with_capacity(read.len());
-    for object in read {
-        match object {
-            Ok(None) => {}
-            Ok(Some(object)) => {
-                if object.entry.damaged {
-                    findings.push(format!(
-                        "{}: part of it cannot be read; what was readable is compacted, the object stays",
-                        object.entry.key
-                    ));
+    target: &Target,
+    admission: Arc<Admission>,
+    objects: &[&ObjectVersion],
+) -> Result<(Taken, usize), CompactionError> {
+    let duplicates = Duplicates::new(&target.ledger, target.files()?, objects);
+    let payload = target.payload.as_ref();
+    let mut intake = Intake::new(site, policy, Arc::clone(&admission), payload, duplicates);
+    let columns = intake.columns();
+    let cores = available_parallelism().map_or(1, NonZero::get);
+    let (sender, mut decoded) = mpsc::channel(1);
+    let ahead = async {
+        let fetched = fetch(site, policy, &target.ledger, objects.to_vec(), site.memory / 8);
+        let units = units(fetched, policy, payload.is_none());
+        let mut decoding = std::pin::pin!(
+            units
+                .map_ok(|(unit, waiting, seen)| {
+                    let (admission, payload) = (Arc::clone(&admission), columns.borrow().clone());
+                    let work = spawn_blocking(move || decode_ahead(&admission, &payload, unit));
+                    async move { Ok::<_, CompactionError>((joined(work).await?, waiting, seen)) }
+                })
+                .try_buffered(cores)
+        );
+        while let Some(unit) = decoding.try_next().await? {
+            if sender.send(unit).await.is_err() {
+                break;
+            }
+        }
+        drop(sender);
+        Ok::<_, CompactionError>(())
+    };
+    let settle = async {
+        let mut all_seen = 0;
+        while let Some((unit, waiting, seen)) = decoded.recv().await {
+            intake.take(unit).await?;
+            intake.findings.extend(waiting);
+            all_seen += seen;
+            if intake.is_full() {
+                break;
+            }
+        }
+        decoded.close();
+        Ok::<_, CompactionError>(all_seen)
+    };
+    let ((), seen) = futures::try_join!(ahead, settle)?;
+    Ok((intake.finish(), seen))
+}
+
+/// How much a unit holds.
+#[derive(Debug, Clone, Copy)]
+struct UnitSize {
+    bytes: u64,
+    objects: usize,
+}
+
+/// Objects to decode together, findings about others, and how many both are.
+type Batch = (Unit, Vec<String>, usize);
+
+/// Gathers objects into units.
+fn units<'a>(
+    fetched: impl Stream<Item = Result<Outcome, CompactionError>> + 'a,
+    policy: &DatasetPolicy,
+    is_new_table: bool,
+) -> impl Stream<Item = Result<Batch, CompactionError>> + 'a {
+    // A refusal concerns one object, which is then decoded by itself.
+    let alone = policy.schema.on_new_field == OnNewField::Fail && !is_new_table;
+    let usual = UnitSize {
+        objects: if alone { 1 } else { UNIT.objects },
+        ..UNIT
+    };
+    let first = if is_new_table { FIRST_UNIT } else { usual };
+    futures::stream::unfold((Box::pin(fetched), first), move |(mut fetched, size)| async move {
+        let (mut unit, mut waiting, mut seen, mut bytes) = (Unit::new(), Vec::new(), 0, 0);
+        while bytes < size.bytes && seen < size.objects {
+            match fetched.next().await {
+                None => break,
+                Some(Err(error)) => return Some((Err(error), (fetched, usual))),
+                Some(Ok(outcome)) => {
+                    seen += 1;
+                    match outcome {
+                        Outcome::Fetched(object) => {
+                            bytes += object.version.size;
+                            unit.push(object);
+                        }
+                        Outcome::Ours => {}
+                        Outcome::Waits(finding) => waiting.push(finding),
+                    }
                 }
-                objects.push(object);
             }
-            Err(finding) => findings.push(finding),
         }
-    }
-    Ok(objects)
+        (seen > 0).then_some((Ok((unit, waiting, seen)), (fetched, usual)))
+    })
 }
 
-/// `None` is an object that we wrote ourselves. The inner error is a finding: the object waits for a later
-/// plan.
-async fn read_object(
-    site: &Site,
-    policy: &DatasetPolicy,
-    keep_from: NaiveDate,
-    version: &ObjectVersion,
-    ledger: &Ledger,
-) -> Result<Result<Option<Admitted>, String>, S3Error> {
-    let bucket = &policy.raw.location.bucket;
-    let got = site
-        .s3
-        .read()
-        .get(bucket, &version.key, Pick::IfMatch(&version.etag))
-        .await;
-    match got {
-        Ok(object) => {
-            if raw::recognise(site, policy, version, &object.bytes, ledger).await? {
-                return Ok(Ok(None));
-            }
-            Ok(Ok(Some(admit(
-                site,
-                policy,
-                keep_from,
-                version,
-                &object.bytes,
-            ))))
-        }
-        Err(error) => match error.kind {
-            S3ErrorKind::Precondition | S3ErrorKind::NotFound => Ok(Err(format!(
-                "{}: replaced or deleted while it was read; the next plan will see it",
-                version.key
-            ))),
-            _ if error.concerns_one_object() => Ok(Err(error.to_string())),
-            _ => Err(error),
-        },
-    }
-}
-
-/// Under `on_new_field: fail` an object that brings a new field waits for a person.
-fn refuse_new_fields(
-    policy: &DatasetPolicy,
-    existing: Option<&Schema>,
-    objects: &mut Vec<Admitted>,
-    findings: &mut Vec<String>,
-) {
-    let (OnNewField::Fail, Some(existing)) = (policy.schema.on_new_field, existing) else {
-        return;
-    };
-    objects.retain(|object| {
-        let events = object.events.iter().map(|event| &event.json);
-        let rules = rules(policy, NewFields::Add, Some(existing));
-        let added = decode::learn(Some(existing), events, &rules).added.len();
-        if added > 0 {
-            findings.push(format!(
-                "{}: refused, it brings {added} new fields and the policy says `on_new_field: fail`",
-                object.entry.key
-            ));
-        }
-        added == 0
-    });
-}
-
-async fn drop_duplicates(
-    site: &Site,
-    policy: &DatasetPolicy,
-    files: &[DataFile],
-    objects: &mut [Admitted],
-    findings: &mut Vec<String>,
-) -> Result<(), RowsError> {
-    let events: Vec<&Event> = objects.iter().flat_map(|object| &object.events).collect();
-    let mut known = Duplicates::load(site, policy, files, &events).await?;
-    for object in objects {
-        let before = object.events.len();
-        object.events.retain(|event| !known.is_known(event, policy));
-        object.entry.counts.written = object.events.len() as u64;
-        object.entry.counts.deduplicated = (before - object.events.len()) as u64;
-    }
-    if known.conflicts > 0 {
-        findings.push(format!(
-            "{}: {} events share the identity of another with other content; both are kept",
-            policy.name, known.conflicts
-        ));
-    }
-    Ok(())
-}
-
-fn learn(policy: &DatasetPolicy, target: &Target, objects: &[Admitted]) -> SchemaRef {
-    let events = objects
-        .iter()
-        .flat_map(|object| &object.events)
-        .map(|event| &event.json);
-    let on_new_field = match (policy.schema.on_new_field, target.typed()) {
-        (_, None) | (OnNewField::Add, _) => NewFields::Add,
-        (OnNewField::Rescue | OnNewField::Fail, Some(_)) => NewFields::Rescue,
-    };
-    let existing = target.payload.as_ref();
-    decode::learn(existing, events, &rules(policy, on_new_field, existing)).schema
-}
-
-fn rules(
-    policy: &DatasetPolicy,
-    on_new_field: NewFields,
-    existing: Option<&Schema>,
-) -> SchemaRules {
-    let there = existing.map_or(0, |existing| leaf_paths(existing).len());
-    SchemaRules {
-        on_new_field,
-        max_columns: there + policy.schema.max_new_columns,
-    }
-}
-
-async fn write(
-    site: &Site,
-    policy: &DatasetPolicy,
-    payload: &SchemaRef,
-    objects: &[Admitted],
-) -> Result<Vec<DataFile>, RowsError> {
-    let mut days: BTreeMap<NaiveDate, Vec<&Event>> = BTreeMap::new();
-    for event in objects.iter().flat_map(|object| &object.events) {
-        days.entry(event.time.date_naive()).or_default().push(event);
-    }
-    let mut files = Vec::with_capacity(days.len());
-    for (day, events) in days {
-        let rows = rows::batch(payload, &events).map_err(|error| RowsError::Arrow {
-            day,
-            reason: error.to_string(),
-        })?;
-        let mut expected = Tally::default();
-        for event in &events {
-            expected.add(&event.json);
-        }
-        files.push(rows::write(site, policy, day, &rows, expected).await?);
-    }
-    Ok(files)
-}
-
-async fn commit(
+/// Writes what was taken in, reads it back, and commits it together with its part of the ledger.
+async fn write_and_commit(
     site: &Site,
     policy: &DatasetPolicy,
     target: Target,
-    payload: &SchemaRef,
-    objects: Vec<Admitted>,
+    taken: Taken,
     done: &mut Compacted,
 ) -> Result<(), CompactionError> {
-    let schema = rows::table_schema(payload);
+    let sorter = taken.sorter;
+    let way = way_schema(&taken.payload);
+    let rows = joined(spawn_blocking(move || sorter.finish(&way))).await?;
+    let files = write_sorted(site, policy, rows).await?;
+    let written: u64 = files.iter().map(|file| file.rows).sum();
+    if written != taken.counts.written {
+        return Err(CompactionError::NotConserved {
+            dataset: policy.name.clone(),
+            counts: taken.counts,
+        });
+    }
+    let schema = rows::table_schema(&taken.payload);
     let folder = site.places.events(&policy.name);
     let mut table = match target.table {
         Some(table) => table,
         None => Table::create(Arc::clone(&site.store), &folder, &schema).await?,
     };
     let ledger = target.ledger;
-    let ledger_folder = site.places.ledger(&policy.name);
-    let (entries, broken): (Vec<_>, Vec<_>) = objects
-        .into_iter()
-        .map(|object| (object.entry, object.quarantined))
-        .unzip();
-    let broken: Vec<Quarantined> = broken.into_iter().flatten().collect();
-    done.quarantine = quarantine(site, policy, ledger.next, &broken).await?;
+    let quarantine = taken.quarantine.put(site, policy, ledger.next).await?;
     let segment = Segment {
         version: 1,
         number: ledger.next,
         previous: ledger.committed,
         run: site.run.clone(),
         at: site.now,
-        objects: entries,
-        quarantine: done.quarantine.clone(),
+        objects: taken.entries,
+        quarantine: quarantine.clone(),
     };
-    Ledger::write(&site.s3, &ledger_folder, &segment).await?;
-    let evolved = target.payload.is_some_and(|existing| existing != **payload);
+    Ledger::write(&site.s3, &site.places.ledger(&policy.name), &segment).await?;
+    let evolved = target
+        .payload
+        .is_some_and(|existing| existing != *taken.payload);
     let change = Change {
-        add: done.files.clone(),
+        add: files.clone(),
         schema: evolved.then_some(schema),
         transactions: vec![(COMPACTION.to_owned(), segment.number)],
         run: site.run.clone(),
         ..Change::default()
     };
     table.commit(change, site.now).await?;
-    done.entries = segment.objects;
+    done.counts.add(taken.counts);
+    done.entries.extend(segment.objects);
+    done.files.extend(files);
+    done.quarantine.extend(quarantine);
+    done.columns_added.extend(taken.columns_added);
     Ok(())
-}
-
-/// Writes the broken records as JSON lines; the ledger segment names the object.
-async fn quarantine(
-    site: &Site,
-    policy: &DatasetPolicy,
-    number: u64,
-    broken: &[Quarantined],
-) -> Result<Option<String>, S3Error> {
-    if broken.is_empty() {
-        return Ok(None);
-    }
-    let folder = site.places.quarantine(&policy.name);
-    // The number alone would let a second run write over what the first one's segment names.
-    let random = uuid::Uuid::new_v4().simple().to_string();
-    let key = folder
-        .join(&format!("{number:012}-{}.jsonl", &random[..8]))
-        .prefix;
-    let mut lines = Vec::new();
-    for record in broken {
-        serde_json::to_writer(&mut lines, record).map_err(|error| {
-            S3Error::new(
-                format!("write {key}"),
-                error.to_string(),
-                S3ErrorKind::Other,
-            )
-        })?;
-        lines.push(b'\n');
-    }
-    site.s3
-        .put(&folder.bucket, &key, lines, PutIf::Absent)
-        .await?;
-    Ok(Some(key))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::decode::Json;
-    use chrono::DateTime;
-
-    #[test]
-    fn own_columns_do_not_disturb_the_event() {
-        let json = Json::parse(br#"{"userId":"7","timestamp":"t","n":1,"_topic":"mine"}"#).unwrap();
-        let rules = SchemaRules {
-            on_new_field: NewFields::Add,
-            max_columns: 10,
-        };
-        let learned = decode::learn(None, std::iter::once(&json), &rules);
-        let event = Event {
-            json: json.clone(),
-            time: DateTime::UNIX_EPOCH,
-            position: None,
-        };
-        let batch = rows::batch(&learned.schema, &[&event]).unwrap();
-        let back = decode::rebuild(&batch, 0).unwrap();
-        assert!(decode::semantically_equal(&json, &back));
-        assert_eq!(
-            rows::payload_schema(&rows::table_schema(&learned.schema)),
-            *learned.schema
-        );
-    }
 }

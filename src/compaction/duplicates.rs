@@ -1,180 +1,176 @@
 //! Duplicates (Kafka delivers at least once): one identity, one row, within a run and across nights.
 //!
-//! An event's identity is its topic, partition and offset where the object's name gives them, else the
-//! values of the policy's `deduplicate_by`, within the event's day. Equal identity with other content keeps
-//! both and is reported.
+//! An event's identity is its topic, partition and offset where the object's name gives them
+//! ([`positions`](super::positions)), else the values of the policy's `deduplicate_by` within the event's
+//! day ([`fields`](super::fields)). Equal identity with other content keeps both and is reported.
+//!
+//! The cost is in proportion to what is new: positions are compared as ranges, and only where ranges
+//! overlap are rows looked at; fields are looked up in the files of the days that the new events fall on.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::Int64Type;
+use futures::TryStreamExt;
+use parquet::arrow::ProjectionMask;
+use std::sync::Arc;
 
-use arrow::array::{AsArray, RecordBatch};
-use arrow::datatypes::{Int32Type, Int64Type};
-use chrono::NaiveDate;
-
-use crate::decode::{self, Json};
+use super::admit::Admitted;
+use super::fields::Fields;
+use super::positions::Positions;
+use super::rows::Finished;
+use crate::lake::ledger::Ledger;
 use crate::lake::parquet_files;
-use crate::lake::rows::{self, Event, KAFKA_PARTITION, KafkaPosition, OFFSET, RowsError, TOPIC};
+use crate::lake::raw::first_position;
+use crate::lake::rows::{OFFSET, RowsError, parquet_error};
+use crate::lake::s3::ObjectVersion;
 use crate::lake::site::Site;
+use crate::lake::sort::SortError;
 use crate::lake::tables::DataFile;
 use crate::policy::DatasetPolicy;
 
-/// What makes two events one.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Identity {
-    Kafka(KafkaPosition),
-    Fields(String),
-}
-
-/// What is known of a day's events.
-type Day = HashMap<Identity, Vec<u64>>;
+/// What an entry of what is known takes up, in bytes, with room to grow.
+const ENTRY_BYTES: usize = 96;
 
 /// Recognises events that are there already.
-#[derive(Debug, Default)]
 pub struct Duplicates {
-    days: BTreeMap<NaiveDate, Day>,
+    positions: Positions,
+    fields: Fields,
     /// Identities that came with more than one content.
-    pub conflicts: u64,
+    conflicts: u64,
+}
+
+/// Puts objects with Kafka positions in the order of their offsets, as [`Duplicates::settle`] needs them.
+pub fn in_order<'a>(objects: impl Iterator<Item = &'a ObjectVersion>) -> Vec<&'a ObjectVersion> {
+    let mut objects: Vec<_> = objects
+        .map(|object| (first_position(&object.key), object))
+        .collect();
+    objects.sort_by(|one, other| (&one.0, &one.1.key).cmp(&(&other.0, &other.1.key)));
+    objects.into_iter().map(|(_, object)| object).collect()
 }
 
 impl Duplicates {
-    /// What the event table holds of the identities of `events`.
-    pub async fn load(
+    /// Of `objects`, which will come in this order, on top of a table of `files` with its `ledger`.
+    pub fn new(ledger: &Ledger, files: Vec<DataFile>, objects: &[&ObjectVersion]) -> Self {
+        Self {
+            positions: Positions::new(ledger, files.clone(), objects),
+            fields: Fields::new(files),
+            conflicts: 0,
+        }
+    }
+
+    /// Whether more must not be remembered.
+    pub fn is_full(&self, memory: usize) -> bool {
+        (self.positions.remembered() + self.fields.remembered()) * ENTRY_BYTES > memory
+    }
+
+    /// Drops the rows that are there already and enters what became of them.
+    pub async fn settle(
+        &mut self,
         site: &Site,
         policy: &DatasetPolicy,
-        files: &[DataFile],
-        events: &[&Event],
-    ) -> Result<Self, RowsError> {
-        let mut wanted: BTreeMap<NaiveDate, HashSet<Identity>> = BTreeMap::new();
-        for event in events {
-            if let Some(identity) = identity(event, policy) {
-                wanted
-                    .entry(event.time.date_naive())
-                    .or_default()
-                    .insert(identity);
+        finished: Finished,
+        objects: &mut [Admitted],
+    ) -> Result<RecordBatch, RowsError> {
+        self.positions.load(site, policy, objects).await?;
+        self.fields.load(site, policy, &finished).await?;
+        let offsets = column(&finished.rows, OFFSET)?.as_primitive::<Int64Type>();
+        let mut keep = Vec::with_capacity(finished.rows.num_rows());
+        for object in objects.iter_mut() {
+            let stream = self.positions.begin(object);
+            for row in object.rows.clone() {
+                let Some(content) = finished.fingerprints.get(row).copied() else {
+                    continue;
+                };
+                let verdict = match (&stream, finished.identities.get(row)) {
+                    (Some(stream), _) if offsets.is_valid(row) => {
+                        self.positions.verdict(stream, offsets.value(row), content)
+                    }
+                    (_, Some(Some(identity))) => {
+                        let day = finished.dates.get(row).copied().unwrap_or_default();
+                        self.fields.verdict((day, *identity), content)
+                    }
+                    _ => Verdict::New,
+                };
+                self.conflicts += u64::from(verdict == Verdict::Conflict);
+                keep.push(verdict != Verdict::Known);
             }
+            let kept = keep.iter().rev().take(object.rows.len()).filter(|keep| **keep);
+            let written = kept.count() as u64;
+            object.entry.counts.written = written;
+            object.entry.counts.deduplicated = object.rows.len() as u64 - written;
         }
-        let mut known = Self::default();
-        let folder = site.places.events(&policy.name);
-        for file in files {
-            let Some(wanted) = wanted.get(&file.event_date) else {
-                continue;
-            };
-            let bytes = rows::read_bytes(site.s3.read(), &folder, &file.path).await?;
-            let failed = |error| rows::parquet_error(&file.path, &error);
-            // The narrow look first: most nights bring nothing that is there already.
-            let narrow = [TOPIC, KAFKA_PARTITION, OFFSET];
-            let positions =
-                parquet_files::decode_columns(bytes.clone(), &narrow).map_err(failed)?;
-            let by_fields = !policy.events.deduplicate_by.is_empty();
-            if !by_fields && !positions.iter().flatten().any(|batch| meets(batch, wanted)) {
-                continue;
-            }
-            for batch in parquet_files::decode(bytes).map_err(failed)? {
-                known.admit_rows(policy, file.event_date, &file.path, &batch, wanted)?;
-            }
+        if keep.iter().all(|keep| *keep) {
+            return Ok(finished.rows);
         }
-        Ok(known)
+        let kept = filter_record_batch(&finished.rows, &BooleanArray::from(keep));
+        Ok(kept.map_err(SortError::from)?)
     }
 
-    fn admit_rows(
-        &mut self,
-        policy: &DatasetPolicy,
-        day: NaiveDate,
-        path: &str,
-        batch: &RecordBatch,
-        wanted: &HashSet<Identity>,
-    ) -> Result<(), RowsError> {
-        let positions = positions(batch);
-        for (row, event) in rows::events(path, batch)?.into_iter().enumerate() {
-            let position = positions.get(row).cloned().flatten();
-            let Some(identity) = identity_of(position, &event, policy) else {
-                continue;
-            };
-            if wanted.contains(&identity) {
-                let known = self
-                    .days
-                    .entry(day)
-                    .or_default()
-                    .entry(identity)
-                    .or_default();
-                known.push(decode::fingerprint(&event));
-            }
+    /// What a person should know of all that came.
+    pub fn findings(&self, dataset: &str) -> Vec<String> {
+        let mut findings = self.positions.findings(dataset);
+        if self.conflicts > 0 {
+            findings.push(format!(
+                "{dataset}: {} events share the identity of another with other content; both are kept",
+                self.conflicts
+            ));
         }
-        Ok(())
-    }
-
-    /// Whether `event` is there already; if not, it is from now on.
-    pub fn is_known(&mut self, event: &Event, policy: &DatasetPolicy) -> bool {
-        let Some(identity) = identity(event, policy) else {
-            return false;
-        };
-        let content = decode::fingerprint(&event.json);
-        let known = self.days.entry(event.time.date_naive()).or_default();
-        let contents = known.entry(identity).or_default();
-        if contents.contains(&content) {
-            return true;
-        }
-        if !contents.is_empty() {
-            self.conflicts += 1;
-        }
-        contents.push(content);
-        false
+        findings
     }
 }
 
-fn identity(event: &Event, policy: &DatasetPolicy) -> Option<Identity> {
-    identity_of(event.position.clone(), &event.json, policy)
+/// What an event is, compared with what is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    New,
+    /// The same identity with the same content.
+    Known,
+    /// The same identity with other content.
+    Conflict,
 }
 
-fn identity_of(
-    position: Option<KafkaPosition>,
-    event: &Json,
+/// Compares a content with those known of its identity, and remembers it.
+pub fn compare(known: &mut Vec<u64>, content: u64) -> Verdict {
+    if known.contains(&content) {
+        return Verdict::Known;
+    }
+    known.push(content);
+    match known.len() {
+        1 => Verdict::New,
+        _ => Verdict::Conflict,
+    }
+}
+
+fn column<'a>(
+    rows: &'a RecordBatch,
+    name: &str,
+) -> Result<&'a Arc<dyn Array>, RowsError> {
+    let missing = || arrow::error::ArrowError::SchemaError(format!("rows have no `{name}`"));
+    let column = rows.column_by_name(name);
+    Ok(column.ok_or_else(|| SortError::from(missing()))?)
+}
+
+/// Reads a file of the event table, all its columns or only those named, a batch at a time.
+pub async fn read_file(
+    site: &Site,
     policy: &DatasetPolicy,
-) -> Option<Identity> {
-    if let Some(position) = position {
-        return Some(Identity::Kafka(position));
+    file: &DataFile,
+    columns: Option<&[&str]>,
+    mut take: impl FnMut(&RecordBatch) -> Result<(), RowsError>,
+) -> Result<(), RowsError> {
+    let failed = |error: parquet::errors::ParquetError| parquet_error(&file.path, &error);
+    let key = site.places.events(&policy.name).join(&file.path).prefix;
+    let builder = parquet_files::open(Arc::clone(&site.store), &key, file.size).await;
+    let mut builder = builder.map_err(failed)?;
+    if let Some(columns) = columns {
+        let schema = builder.schema();
+        let roots = columns.iter().filter_map(|name| schema.index_of(name).ok());
+        let mask = ProjectionMask::roots(builder.parquet_schema(), roots.collect::<Vec<_>>());
+        builder = builder.with_projection(mask);
     }
-    let mut values = Vec::new();
-    for path in &policy.events.deduplicate_by {
-        let found = event.at(path);
-        if found.is_empty() {
-            return None;
-        }
-        values.push(Json::Array(found.into_iter().cloned().collect()).to_string());
+    let mut batches = builder.build().map_err(failed)?;
+    while let Some(batch) = batches.try_next().await.map_err(failed)? {
+        take(&batch)?;
     }
-    (!values.is_empty()).then(|| Identity::Fields(values.join("\n")))
-}
-
-fn meets(batch: &RecordBatch, wanted: &HashSet<Identity>) -> bool {
-    let positions = positions(batch).into_iter().flatten();
-    positions
-        .into_iter()
-        .any(|position| wanted.contains(&Identity::Kafka(position)))
-}
-
-/// The Kafka positions of the rows, where they have one.
-fn positions(batch: &RecordBatch) -> Vec<Option<KafkaPosition>> {
-    let (Some(topics), Some(partitions), Some(offsets)) = (
-        batch
-            .column_by_name(TOPIC)
-            .and_then(|column| column.as_string_opt::<i32>()),
-        batch
-            .column_by_name(KAFKA_PARTITION)
-            .and_then(|column| column.as_primitive_opt::<Int32Type>()),
-        batch
-            .column_by_name(OFFSET)
-            .and_then(|column| column.as_primitive_opt::<Int64Type>()),
-    ) else {
-        return vec![None; batch.num_rows()];
-    };
-    topics
-        .iter()
-        .zip(partitions.iter().zip(offsets))
-        .map(|(topic, (partition, offset))| {
-            Some(KafkaPosition {
-                topic: topic?.into(),
-                partition: partition?,
-                offset: offset?,
-            })
-        })
-        .collect()
+    Ok(())
 }

@@ -10,6 +10,12 @@
 mod admit;
 mod apply;
 mod duplicates;
+mod fetch;
+mod fields;
+mod intake;
+mod positions;
+mod quarantine;
+mod rows;
 
 use chrono::{DateTime, Utc};
 

@@ -70,7 +70,7 @@ pub use learn::{Learned, Learning, NewFields, RescueCause, RescuedField, SchemaR
 pub use names::{RESCUED, RESERVED, is_reserved};
 pub use number::{Decimal, Number};
 pub use reason::Reason;
-pub use rebuild::{RebuildError, rebuild};
+pub use rebuild::{RebuildError, rebuild, rebuild_part};
 pub use records::{FramedRecord, Records};
 pub use remove::remove_records;
 pub use time::{TimeRule, TimeUnit, event_time};

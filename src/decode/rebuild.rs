@@ -38,6 +38,20 @@ pub enum RebuildError {
 /// The event in `row` of a batch of payload columns and `_rescued`. Other columns of the table's own
 /// ([`is_reserved`]) are ignored.
 pub fn rebuild(batch: &RecordBatch, row: usize) -> Result<Json, RebuildError> {
+    let (event, rescued) = rebuild_rescuing(batch, row)?;
+    if !rescued.is_empty() {
+        return Err(RebuildError::NoSuchPlace(row));
+    }
+    Ok(event)
+}
+
+/// The event in `row` as far as the batch has its columns: some of the payload's, and `_rescued`.
+pub fn rebuild_part(batch: &RecordBatch, row: usize) -> Result<Json, RebuildError> {
+    rebuild_rescuing(batch, row).map(|(event, _)| event)
+}
+
+/// The event, and what is left of `_rescued` without a place in it.
+fn rebuild_rescuing(batch: &RecordBatch, row: usize) -> Result<(Json, Rescued), RebuildError> {
     let rows = batch.num_rows();
     if row >= rows {
         return Err(RebuildError::NoSuchRow { row, rows });
@@ -55,10 +69,7 @@ pub fn rebuild(batch: &RecordBatch, row: usize) -> Result<Json, RebuildError> {
     let payload = columns.filter(|(field, _)| !is_reserved(field.name()));
     let named = payload.map(|(field, array)| (field.name().as_str(), array));
     let members = members(named, row, &mut rescued)?;
-    if !rescued.is_empty() {
-        return Err(RebuildError::NoSuchPlace(row));
-    }
-    Ok(Json::Object(members))
+    Ok((Json::Object(members), rescued))
 }
 
 /// The members of an object; takes what it places out of `rescued`.

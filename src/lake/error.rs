@@ -22,6 +22,8 @@ pub enum S3ErrorKind {
     Archived,
     /// The endpoint did not answer.
     Unreachable,
+    /// The local disk failed, not S3.
+    LocalDisk,
     /// Anything else.
     Other,
 }
@@ -43,6 +45,7 @@ impl S3ErrorKind {
                 "check --endpoint (or AWS_ENDPOINT_URL) and the network, then try again"
             }
             Self::Archived => "restore the object from its archive first",
+            Self::LocalDisk => "free space there, or name another folder in `lake.yaml` as `spill`",
             Self::NotFound | Self::Precondition | Self::Other => return None,
         })
     }
@@ -69,6 +72,7 @@ impl S3Error {
                 | S3ErrorKind::NoSuchBucket
                 | S3ErrorKind::Region
                 | S3ErrorKind::Unreachable
+                | S3ErrorKind::LocalDisk
         )
     }
 

@@ -80,6 +80,21 @@ pub struct Entry {
     pub damaged: bool,
 }
 
+impl Entry {
+    /// Adds what a later part of the same object came to.
+    pub fn extend(&mut self, part: &Self) {
+        self.counts.add(part.counts);
+        self.first_date = earlier(self.first_date, part.first_date);
+        self.last_date = self.last_date.max(part.last_date);
+        self.damaged |= part.damaged;
+    }
+}
+
+/// The earlier of two dates, of which either may be missing.
+fn earlier(one: Option<NaiveDate>, other: Option<NaiveDate>) -> Option<NaiveDate> {
+    one.into_iter().chain(other).min()
+}
+
 /// The raw objects of one commit.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Segment {
@@ -129,6 +144,9 @@ pub struct KnownObject {
     pub first_date: Option<NaiveDate>,
     /// The newest.
     pub last_date: Option<NaiveDate>,
+    /// Records in it, when it was compacted.
+    #[serde(default)]
+    pub records: u64,
     /// Events of erased subjects in it.
     pub suppressed: u64,
     /// Whether records of it, of unknown age, lie in quarantine.
@@ -238,6 +256,7 @@ impl Ledger {
                 at: segment.at,
                 first_date: entry.first_date,
                 last_date: entry.last_date,
+                records: entry.counts.read,
                 suppressed: entry.counts.suppressed,
                 has_broken: entry.counts.quarantined > 0,
                 damaged: entry.damaged,
@@ -275,6 +294,20 @@ impl Ledger {
     /// What became of this object version, if it was compacted.
     pub fn compacted(&self, key: &str, etag: &str) -> Option<&KnownObject> {
         self.objects.get(&(key.to_owned(), etag.to_owned()))
+    }
+
+    /// All object versions that were compacted, with their keys.
+    pub fn compacted_objects(&self) -> impl Iterator<Item = (&str, &KnownObject)> {
+        self.objects
+            .iter()
+            .map(|((key, _), object)| (key.as_str(), object))
+    }
+
+    /// Whether any object version of this key was compacted.
+    pub fn knows_key(&self, key: &str) -> bool {
+        let from = (key.to_owned(), String::new());
+        let next = self.objects.range(from..).next();
+        next.is_some_and(|((known, _), _)| known == key)
     }
 
     /// Whether we once took records out of this very object version. If it lies there again, its consumer

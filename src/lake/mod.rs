@@ -19,4 +19,5 @@ pub mod site;
 pub mod sort;
 pub mod spill;
 pub mod subject;
+pub mod table_files;
 pub mod tables;

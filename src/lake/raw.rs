@@ -93,15 +93,14 @@ pub fn event_date(event: &Json, policy: &DatasetPolicy) -> Option<NaiveDate> {
 
 /// Whether an object that the ledger does not know by its entity tag is one that we wrote in place of a
 /// compacted one. A bucket encrypted with a KMS key gives tags that cannot be announced before the write;
-/// the content's MD5 was.
+/// the content's MD5, `content`, was.
 pub async fn recognise(
     site: &Site,
     policy: &DatasetPolicy,
     version: &ObjectVersion,
-    bytes: &[u8],
+    content: String,
     ledger: &Ledger,
 ) -> Result<bool, S3Error> {
-    let content = hex::encode(Md5::digest(bytes));
     let Some(compacted) = ledger.compacted(&version.key, &content) else {
         return Ok(false);
     };

@@ -23,6 +23,7 @@ use super::error::S3Error;
 use super::parquet_files::{self, Layout};
 use super::s3::{Pick, PutIf, ReadS3};
 use super::site::Site;
+use super::sort::SortError;
 use super::tables::{DataFile, EVENT_TIME, PARTITION};
 use crate::decode::{self, BatchError, FieldPath, Json, RESCUED};
 use crate::policy::{DatasetPolicy, S3Location};
@@ -48,6 +49,9 @@ pub enum RowsError {
         /// Why.
         reason: String,
     },
+    /// Events that have no columns.
+    #[error("{0}")]
+    Layout(#[from] BatchError),
     /// Arrow.
     #[error("could not lay out the rows of {day}: {reason}")]
     Arrow {
@@ -56,6 +60,9 @@ pub enum RowsError {
         /// Why.
         reason: String,
     },
+    /// Sorting, or the local disk.
+    #[error("{0}")]
+    Sort(#[from] SortError),
     /// What was read back is not what was written.
     #[error(
         "invariant 5 broken: file {file} was read back with {found} rows where {written} were written, or \
@@ -98,17 +105,20 @@ pub struct Event {
 pub struct Tally {
     /// How many.
     pub rows: u64,
-    /// The sum, modulo 2^128, of the fingerprints.
+    /// The sum of the fingerprints.
     pub fingerprint: u128,
 }
 
 impl Tally {
+    /// Adds an event by its fingerprint.
+    pub fn add_fingerprint(&mut self, fingerprint: u64) {
+        self.rows += 1;
+        self.fingerprint += u128::from(fingerprint);
+    }
+
     /// Adds an event.
     pub fn add(&mut self, event: &Json) {
-        self.rows += 1;
-        self.fingerprint = self
-            .fingerprint
-            .wrapping_add(u128::from(decode::fingerprint(event)));
+        self.add_fingerprint(decode::fingerprint(event));
     }
 }
 
@@ -178,7 +188,7 @@ pub fn batch(payload: &SchemaRef, events: &[&Event]) -> Result<RecordBatch, Batc
 }
 
 /// The fields that a dataset's files are sorted by: the policy's, then the time.
-fn sort_paths(policy: &DatasetPolicy) -> Vec<FieldPath> {
+pub fn sort_paths(policy: &DatasetPolicy) -> Vec<FieldPath> {
     let mut paths = policy.table.sort_by.clone();
     paths.extend(EVENT_TIME.parse());
     paths

@@ -5,8 +5,11 @@
 //! bucket without versions (version id `null`) it first makes sure that the object is still the one meant.
 
 use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
 use std::sync::Arc;
 
+use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use bytes::Bytes;
@@ -139,22 +142,7 @@ impl ReadS3 {
 
     /// Reads an object whole.
     pub async fn get(&self, bucket: &str, key: &str, pick: Pick<'_>) -> Result<Object, S3Error> {
-        let attempted = || format!("read s3://{bucket}/{key}");
-        let request = self
-            .connection
-            .client()
-            .get_object()
-            .bucket(bucket)
-            .key(key);
-        let request = match pick {
-            Pick::Current => request,
-            Pick::IfMatch(etag) => request.if_match(quoted(etag)),
-            Pick::Version(version) => request.version_id(version),
-        };
-        let answer = request
-            .send()
-            .await
-            .map_err(|error| S3Error::from_sdk(attempted(), &error))?;
+        let answer = self.ask(bucket, key, pick).await?;
         let object = Object {
             bytes: Bytes::new(),
             etag: unquoted(answer.e_tag()),
@@ -166,13 +154,56 @@ impl ReadS3 {
             content_encoding: answer.content_encoding().map(str::to_owned),
             storage_class: answer.storage_class().cloned(),
         };
-        let body = answer.body.collect().await.map_err(|error| {
-            S3Error::new(attempted(), error.to_string(), S3ErrorKind::Unreachable)
-        })?;
+        let body = answer.body.collect().await;
         Ok(Object {
-            bytes: body.into_bytes(),
+            bytes: body.map_err(|error| broken_off(bucket, key, &error))?.into_bytes(),
             ..object
         })
+    }
+
+    /// Reads an object into a local file.
+    pub async fn get_to_file(
+        &self,
+        bucket: &str,
+        key: &str,
+        pick: Pick<'_>,
+        mut file: &std::fs::File,
+    ) -> Result<(), S3Error> {
+        let mut body = self.ask(bucket, key, pick).await?.body;
+        loop {
+            let piece = body.try_next().await;
+            let Some(piece) = piece.map_err(|error| broken_off(bucket, key, &error))? else {
+                return Ok(());
+            };
+            file.write_all(&piece).map_err(|error| {
+                S3Error::new(
+                    format!("keep s3://{bucket}/{key} in the spill folder"),
+                    error.to_string(),
+                    S3ErrorKind::LocalDisk,
+                )
+            })?;
+        }
+    }
+
+    async fn ask(
+        &self,
+        bucket: &str,
+        key: &str,
+        pick: Pick<'_>,
+    ) -> Result<GetObjectOutput, S3Error> {
+        let request = self
+            .connection
+            .client()
+            .get_object()
+            .bucket(bucket)
+            .key(key);
+        let request = match pick {
+            Pick::Current => request,
+            Pick::IfMatch(etag) => request.if_match(quoted(etag)),
+            Pick::Version(version) => request.version_id(version),
+        };
+        let answer = request.send().await;
+        answer.map_err(|error| S3Error::from_sdk(format!("read s3://{bucket}/{key}"), &error))
     }
 
     /// Reads an object whole, or `None` where there is none.
@@ -322,6 +353,31 @@ impl WriteS3 {
         }
     }
 
+    /// Writes the file at `local` as an object under a name that was never used. Should there be an object
+    /// all the same, it is our own, whose answer was lost on the way.
+    pub async fn put_file(&self, bucket: &str, key: &str, local: &Path) -> Result<(), S3Error> {
+        let attempted = || format!("write s3://{bucket}/{key}");
+        let body = ByteStream::from_path(local)
+            .await
+            .map_err(|error| S3Error::new(attempted(), error.to_string(), S3ErrorKind::Other))?;
+        let answer = self
+            .read
+            .connection
+            .client()
+            .put_object()
+            .bucket(bucket)
+            .key(key)
+            .if_none_match("*")
+            .body(body)
+            .send()
+            .await
+            .map_err(|error| S3Error::from_sdk(attempted(), &error));
+        match answer {
+            Err(error) if error.kind != S3ErrorKind::Precondition => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     async fn try_put(
         &self,
         bucket: &str,
@@ -421,6 +477,12 @@ impl WriteS3 {
             .await?;
         Ok(meant.into_iter().flatten().collect())
     }
+}
+
+/// An answer that stopped in the middle.
+fn broken_off(bucket: &str, key: &str, error: &dyn std::fmt::Display) -> S3Error {
+    let attempted = format!("read s3://{bucket}/{key}");
+    S3Error::new(attempted, error.to_string(), S3ErrorKind::Unreachable)
 }
 
 fn version_of(version: &aws_sdk_s3::types::ObjectVersion) -> ObjectVersion {

@@ -8,6 +8,7 @@ use object_store::ObjectStore;
 
 use super::facts::Places;
 use super::s3::WriteS3;
+use super::spill::SpillFolder;
 use super::subject::Suppression;
 
 /// The lake, open for a run.
@@ -23,7 +24,11 @@ pub struct Site {
     /// The run's time.
     pub now: DateTime<Utc>,
     /// Who may not come back.
-    pub suppression: Suppression,
+    pub suppression: Arc<Suppression>,
+    /// Where events lie that do not fit into memory.
+    pub spill: Arc<SpillFolder>,
+    /// What the run may use of memory, in bytes.
+    pub memory: usize,
     /// Whether raw objects may be rewritten or deleted, and files purged.
     pub may_destroy: bool,
     /// Set when another run has taken the lease.

@@ -76,6 +76,12 @@ impl Sorter {
         }
     }
 
+    /// An empty sorter of the same kind.
+    #[must_use]
+    pub fn another(&self) -> Self {
+        Self::new(&self.sort_by, Arc::clone(&self.folder), self.memory)
+    }
+
     /// Takes in a batch. Its columns may be more or fewer than those of the batches before.
     pub fn push(&mut self, batch: RecordBatch) -> Result<(), SortError> {
         if batch.num_rows() == 0 {

@@ -4,6 +4,7 @@
 //! digits, so that `12345` and `"12345"` are one customer. What leaves the process is a keyed hash of
 //! `v1:<kind>:<text>` (invariant 9).
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
@@ -13,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::error::{S3Error, S3ErrorKind};
 use super::key::{Hasher, Key, KeyError, Purpose};
 use super::s3::{Pick, ReadS3};
-use crate::decode::{FieldPath, Json};
+use crate::decode::{Document, FieldPath, Json};
 use crate::policy::{PiiPolicy, S3Location};
 
 /// Suppression entries read at the same time.
@@ -53,8 +54,26 @@ pub fn canonical(value: &Json) -> Option<String> {
     }
 }
 
+/// An event in any form, as far as identifiers stand in it.
+pub trait Fields {
+    /// All values at a path; see [`Json::at`].
+    fn values_at(&self, path: &FieldPath) -> Vec<Cow<'_, Json>>;
+}
+
+impl Fields for Json {
+    fn values_at(&self, path: &FieldPath) -> Vec<Cow<'_, Json>> {
+        self.at(path).into_iter().map(Cow::Borrowed).collect()
+    }
+}
+
+impl Fields for Document {
+    fn values_at(&self, path: &FieldPath) -> Vec<Cow<'_, Json>> {
+        self.at(path).into_iter().map(Cow::Owned).collect()
+    }
+}
+
 /// The canonical texts at a path of an event, those in lists included.
-fn texts_at(event: &Json, path: &FieldPath) -> Vec<String> {
+fn texts_at(event: &impl Fields, path: &FieldPath) -> Vec<String> {
     fn push(value: &Json, texts: &mut Vec<String>) {
         match value {
             Json::Array(elements) => elements.iter().for_each(|element| push(element, texts)),
@@ -62,14 +81,14 @@ fn texts_at(event: &Json, path: &FieldPath) -> Vec<String> {
         }
     }
     let mut texts = Vec::new();
-    for value in event.at(path) {
-        push(value, &mut texts);
+    for value in event.values_at(path) {
+        push(&value, &mut texts);
     }
     texts
 }
 
 /// All identifiers that an event holds where the policy says.
-pub fn identifiers_of(event: &Json, pii: &PiiPolicy) -> Vec<Identifier> {
+pub fn identifiers_of(event: &impl Fields, pii: &PiiPolicy) -> Vec<Identifier> {
     let mut found = Vec::new();
     for (kind, paths) in &pii.identifiers {
         for path in paths {
@@ -271,12 +290,12 @@ impl Suppression {
     }
 
     /// Whether this event may not come back, its own time being unknown.
-    pub fn covers_at_any_time(&self, event: &Json, pii: &PiiPolicy) -> bool {
+    pub fn covers_at_any_time(&self, event: &impl Fields, pii: &PiiPolicy) -> bool {
         self.covers(event, DateTime::<Utc>::MIN_UTC, pii)
     }
 
     /// Whether this event of this time may not come back.
-    pub fn covers(&self, event: &Json, time: DateTime<Utc>, pii: &PiiPolicy) -> bool {
+    pub fn covers(&self, event: &impl Fields, time: DateTime<Utc>, pii: &PiiPolicy) -> bool {
         let Some(hasher) = &self.hasher else {
             return false;
         };

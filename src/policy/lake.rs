@@ -8,6 +8,7 @@ use super::error::{PolicyError, Report, ValueError};
 use super::location::S3Location;
 use super::names::check_version;
 use super::section::{Key, Section};
+use super::size::ByteSize;
 use super::span::Span;
 use super::yaml;
 
@@ -22,8 +23,20 @@ pub struct LakePolicy {
     /// How old a file that no commit names must be before it is purged, so that
     /// a commit under way keeps its files.
     pub uncommitted_grace: Span,
+    /// What a run may use of memory.
+    pub memory: ByteSize,
+    /// The folder on local disk for events that do not fit into memory; the
+    /// system's folder for temporary files if it is left out.
+    pub spill: Option<PathBuf>,
     /// Where the key comes from, with which identifiers are hashed.
     pub key: KeySource,
+}
+
+impl LakePolicy {
+    /// The folder on local disk for events that do not fit into memory.
+    pub fn spill_folder(&self) -> PathBuf {
+        self.spill.clone().unwrap_or_else(std::env::temp_dir)
+    }
 }
 
 /// Where the key for identifiers comes from.
@@ -40,6 +53,8 @@ const FILE: &[Key] = &[
     Key::new("lake", "s3://acme-lake/"),
     Key::new("readers_grace", "24 h"),
     Key::new("uncommitted_grace", "24 h"),
+    Key::new("memory", "512 MB"),
+    Key::new("spill", "/var/tmp/lakewarden"),
     Key::new("key", "{ env: LAKEWARDEN_KEY }"),
 ];
 
@@ -47,6 +62,10 @@ const KEY: &[Key] = &[
     Key::new("env", "LAKEWARDEN_KEY"),
     Key::new("file", "/etc/lakewarden/key"),
 ];
+
+const DEFAULT_MEMORY: ByteSize = ByteSize::new(512_000_000);
+/// Below that the program itself and one file under way leave no room for rows.
+const LEAST_MEMORY: ByteSize = ByteSize::new(256_000_000);
 
 /// Reads `lake.yaml`.
 pub(super) fn read(path: &str, text: &str) -> Result<LakePolicy, Vec<PolicyError>> {
@@ -63,13 +82,34 @@ fn lake(file: &Section<'_>) -> Option<LakePolicy> {
     let location = file.required("lake", str::parse);
     let readers_grace = file.or_default("readers_grace", Span::DAY_OF_HOURS, grace);
     let uncommitted_grace = file.or_default("uncommitted_grace", Span::DAY_OF_HOURS, grace);
+    let memory = file.or_default("memory", DEFAULT_MEMORY, memory);
+    let spill = file.or_default("spill", None, |text| absolute(text).map(Some));
     let key = key_source(file);
     Some(LakePolicy {
         location: location?,
         readers_grace: readers_grace?,
         uncommitted_grace: uncommitted_grace?,
+        memory: memory?,
+        spill: spill?,
         key: key?,
     })
+}
+
+fn memory(text: &str) -> Result<ByteSize, ValueError> {
+    let size: ByteSize = text.parse()?;
+    if size < LEAST_MEMORY {
+        return Err(ValueError::new(format!("the least is {LEAST_MEMORY}")));
+    }
+    Ok(size)
+}
+
+/// A relative path would depend on where the program is started.
+fn absolute(text: &str) -> Result<PathBuf, ValueError> {
+    let path = PathBuf::from(text);
+    if path.is_absolute() {
+        return Ok(path);
+    }
+    Err(ValueError::new("it must be an absolute path"))
 }
 
 /// A lake that nobody else reads can do without.
