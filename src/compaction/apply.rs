@@ -232,7 +232,7 @@ fn units<'a>(
                     match outcome {
                         Outcome::Fetched(object) => {
                             bytes += object.version.size;
-                            unit.push(object);
+                            unit.push(object.into_unit());
                         }
                         Outcome::Ours => {}
                         Outcome::Waits(finding) => waiting.push(finding),

@@ -32,8 +32,8 @@ const PERMIT_BYTES: u64 = 1024;
 pub struct Fetched {
     pub version: ObjectVersion,
     body: Body,
-    /// Its share of memory.
-    _share: OwnedSemaphorePermit,
+    /// Its share of what may be read ahead.
+    share: Option<OwnedSemaphorePermit>,
 }
 
 enum Body {
@@ -54,6 +54,12 @@ impl Fetched {
         })
     }
 
+    /// It belongs to a unit now, and gives back its share of what may be read ahead.
+    pub fn into_unit(mut self) -> Self {
+        self.share = None;
+        self
+    }
+
     /// Whether it should be decoded piece by piece.
     pub fn is_big(&self) -> bool {
         matches!(self.body, Body::Disk(_))
@@ -69,7 +75,7 @@ pub enum Outcome {
     Waits(String),
 }
 
-/// Reads `objects` in their order; together they take up at most `memory` bytes.
+/// Reads `objects` in their order; those read ahead take up at most about `memory` bytes.
 pub fn fetch<'a>(
     site: &'a Site,
     policy: &'a DatasetPolicy,
@@ -105,7 +111,7 @@ async fn fetch_one(
             let fetched = Fetched {
                 version: version.clone(),
                 body,
-                _share: share,
+                share: Some(share),
             };
             if is_ours(site, policy, ledger, &fetched).await? {
                 return Ok(Outcome::Ours);

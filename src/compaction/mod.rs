@@ -17,6 +17,9 @@ mod positions;
 mod quarantine;
 mod rows;
 
+#[cfg(test)]
+mod tests;
+
 use chrono::{DateTime, Utc};
 
 use crate::lake::facts::DatasetFacts;
