@@ -9,7 +9,7 @@ use futures::{StreamExt, TryStreamExt};
 
 use super::admit::{Admitted, Quarantined, admit};
 use super::duplicates::Duplicates;
-use crate::decode::{self, NewFields, SchemaRules};
+use crate::decode::{self, NewFields, RescueCause, SchemaRules};
 use crate::lake::error::{S3Error, S3ErrorKind};
 use crate::lake::facts::FactsError;
 use crate::lake::ledger::{COMPACTION, Counts, Entry, Ledger, Segment};
@@ -214,8 +214,10 @@ fn refuse_new_fields(
     };
     objects.retain(|object| {
         let events = object.events.iter().map(|event| &event.json);
-        let rules = rules(policy, NewFields::Add, Some(existing));
-        let added = decode::learn(Some(existing), events, &rules).added.len();
+        let rules = rules(policy, NewFields::Rescue, Some(existing));
+        let learned = decode::learn(Some(existing), events, &rules);
+        let new = learned.rescued_for_good.iter();
+        let added = new.filter(|field| field.why == RescueCause::Policy).count();
         if added > 0 {
             findings.push(format!(
                 "{}: refused, it brings {added} new fields and the policy says `on_new_field: fail`",
@@ -272,6 +274,7 @@ fn rules(
     SchemaRules {
         on_new_field,
         max_columns: there + policy.schema.max_new_columns,
+        types: policy.schema.types.clone(),
     }
 }
 
@@ -390,6 +393,7 @@ mod tests {
         let rules = SchemaRules {
             on_new_field: NewFields::Add,
             max_columns: 10,
+            types: BTreeMap::new(),
         };
         let learned = decode::learn(None, std::iter::once(&json), &rules);
         let event = Event {
