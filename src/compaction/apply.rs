@@ -8,12 +8,12 @@ use chrono::NaiveDate;
 use futures::{StreamExt, TryStreamExt};
 
 use super::admit::{Admitted, Quarantined, admit};
+use super::columns;
 use super::duplicates::Duplicates;
-use crate::decode::{self, NewFields, RescueCause, SchemaRules};
+use crate::decode::{self, Learned, RescueCause};
 use crate::lake::error::{S3Error, S3ErrorKind};
 use crate::lake::facts::FactsError;
 use crate::lake::ledger::{COMPACTION, Counts, Entry, Ledger, Segment};
-use crate::lake::parquet_files::leaf_paths;
 use crate::lake::raw;
 use crate::lake::rows::{self, Event, RowsError, Tally};
 use crate::lake::s3::{ObjectVersion, Pick, PutIf};
@@ -58,6 +58,8 @@ pub struct Compacted {
     pub entries: Vec<Entry>,
     /// The files that were written.
     pub files: Vec<DataFile>,
+    /// The columns that were added, as path and type.
+    pub columns_added: Vec<String>,
     /// The quarantine object that was written.
     pub quarantine: Option<String>,
     /// What a person should know.
@@ -123,8 +125,9 @@ pub async fn apply(
         return Ok(done);
     }
     let learned = learn(policy, &target, &objects);
-    done.files = write(site, policy, &learned, &objects).await?;
-    commit(site, policy, target, &learned, objects, &mut done).await?;
+    done.files = write(site, policy, &learned.schema, &objects).await?;
+    commit(site, policy, target, &learned.schema, objects, &mut done).await?;
+    done.columns_added = learned.added;
     Ok(done)
 }
 
@@ -214,7 +217,7 @@ fn refuse_new_fields(
     };
     objects.retain(|object| {
         let events = object.events.iter().map(|event| &event.json);
-        let rules = rules(policy, NewFields::Rescue, Some(existing));
+        let rules = columns::rules(policy, Some(existing));
         let learned = decode::learn(Some(existing), events, &rules);
         let new = learned.rescued_for_good.iter();
         let added = new.filter(|field| field.why == RescueCause::Policy).count();
@@ -252,30 +255,13 @@ async fn drop_duplicates(
     Ok(())
 }
 
-fn learn(policy: &DatasetPolicy, target: &Target, objects: &[Admitted]) -> SchemaRef {
+fn learn(policy: &DatasetPolicy, target: &Target, objects: &[Admitted]) -> Learned {
     let events = objects
         .iter()
         .flat_map(|object| &object.events)
         .map(|event| &event.json);
-    let on_new_field = match (policy.schema.on_new_field, target.typed()) {
-        (_, None) | (OnNewField::Add, _) => NewFields::Add,
-        (OnNewField::Rescue | OnNewField::Fail, Some(_)) => NewFields::Rescue,
-    };
     let existing = target.payload.as_ref();
-    decode::learn(existing, events, &rules(policy, on_new_field, existing)).schema
-}
-
-fn rules(
-    policy: &DatasetPolicy,
-    on_new_field: NewFields,
-    existing: Option<&Schema>,
-) -> SchemaRules {
-    let there = existing.map_or(0, |existing| leaf_paths(existing).len());
-    SchemaRules {
-        on_new_field,
-        max_columns: there + policy.schema.max_new_columns,
-        types: policy.schema.types.clone(),
-    }
+    decode::learn(existing, events, &columns::rules(policy, existing))
 }
 
 async fn write(
@@ -384,7 +370,7 @@ async fn quarantine(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decode::Json;
+    use crate::decode::{Json, NewFields, SchemaRules};
     use chrono::DateTime;
 
     #[test]

@@ -9,7 +9,11 @@
 
 mod admit;
 mod apply;
+mod columns;
 mod duplicates;
+mod fold;
+mod sample;
+mod upkeep;
 
 use chrono::{DateTime, Utc};
 
@@ -20,6 +24,10 @@ use crate::plan::{Action, Compact, Step, megabytes, total_size};
 use crate::policy::DatasetPolicy;
 
 pub use apply::{Compacted, CompactionError, apply};
+pub use columns::contradictions;
+pub use fold::{Folded, fold};
+pub use sample::schema_changes;
+pub use upkeep::{Earlier, plan as plan_fold};
 
 /// Raw bytes that one commit takes in: what is decoded at the same time.
 const BATCH_BYTES: u64 = 128 * 1024 * 1024;
@@ -28,17 +36,7 @@ const BATCH_OBJECTS: usize = 20_000;
 
 /// The steps that compact what is new.
 pub fn plan(policy: &DatasetPolicy, facts: &DatasetFacts, now: DateTime<Utc>) -> Vec<Step> {
-    let new: Vec<&ObjectVersion> = facts
-        .raw
-        .iter()
-        .filter(|version| version.latest && !version.marker && !is_marker(version))
-        .filter(|version| {
-            facts
-                .ledger
-                .compacted(&version.key, &version.etag)
-                .is_none()
-        })
-        .collect();
+    let new = new_objects(facts);
     let keep_from = policy.retention.keep.before_date(now.date_naive());
     batches(&new)
         .into_iter()
@@ -56,6 +54,21 @@ pub fn plan(policy: &DatasetPolicy, facts: &DatasetFacts, now: DateTime<Utc>) ->
                 objects,
                 keep_from,
             }),
+        })
+        .collect()
+}
+
+/// The current raw objects that the ledger does not know, in key order.
+fn new_objects(facts: &DatasetFacts) -> Vec<&ObjectVersion> {
+    facts
+        .raw
+        .iter()
+        .filter(|version| version.latest && !version.marker && !is_marker(version))
+        .filter(|version| {
+            facts
+                .ledger
+                .compacted(&version.key, &version.etag)
+                .is_none()
         })
         .collect()
 }

@@ -3,6 +3,7 @@
 //! Nothing here knows what compaction or erasure is. [`s3::ReadS3`] is for planning, [`s3::WriteS3`] for
 //! applying; that is how a dry run is kept from changing anything (invariant 6).
 
+pub mod align;
 pub mod clock;
 pub mod connect;
 pub mod error;

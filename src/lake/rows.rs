@@ -108,6 +108,12 @@ impl Tally {
         self.rows += 1;
         self.fingerprint = self.fingerprint.wrapping_add(decode::fingerprint(event));
     }
+
+    /// Adds other events.
+    pub fn join(&mut self, other: Self) {
+        self.rows += other.rows;
+        self.fingerprint = self.fingerprint.wrapping_add(other.fingerprint);
+    }
 }
 
 /// The columns that the program adds, the partition aside.
@@ -187,16 +193,27 @@ pub fn identifier_paths(policy: &DatasetPolicy) -> Vec<FieldPath> {
     policy.pii.identifiers.values().flatten().cloned().collect()
 }
 
-/// Writes the rows of one day as a new file of the dataset's event table, reads it back, and answers with
-/// the file only if what came back is what `expected` says.
-pub async fn write(
-    site: &Site,
+/// A file of rows that is not written yet.
+#[derive(Debug)]
+pub struct Encoded {
+    path: String,
+    day: NaiveDate,
+    bytes: Bytes,
+}
+
+impl Encoded {
+    /// Its size in bytes.
+    pub fn size(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+}
+
+/// Encodes the rows of one day as a new file of the dataset's event table.
+pub fn encode(
     policy: &DatasetPolicy,
     day: NaiveDate,
     rows: &RecordBatch,
-    expected: Tally,
-) -> Result<DataFile, RowsError> {
-    let folder = site.places.events(&policy.name);
+) -> Result<Encoded, RowsError> {
     let path = format!(
         "{PARTITION}={day}/part-{}.zstd.parquet",
         uuid::Uuid::new_v4()
@@ -208,7 +225,31 @@ pub async fn write(
     };
     let bytes =
         parquet_files::encode(rows, layout).map_err(|error| parquet_error(&path, &error))?;
-    let file_size = bytes.len() as u64;
+    Ok(Encoded { path, day, bytes })
+}
+
+/// Writes the rows of one day as a new file of the dataset's event table, reads it back, and answers with
+/// the file only if what came back is what `expected` says.
+pub async fn write(
+    site: &Site,
+    policy: &DatasetPolicy,
+    day: NaiveDate,
+    rows: &RecordBatch,
+    expected: Tally,
+) -> Result<DataFile, RowsError> {
+    store(site, policy, encode(policy, day, rows)?, expected).await
+}
+
+/// The same for rows that are encoded already.
+pub async fn store(
+    site: &Site,
+    policy: &DatasetPolicy,
+    file: Encoded,
+    expected: Tally,
+) -> Result<DataFile, RowsError> {
+    let folder = site.places.events(&policy.name);
+    let size = file.size();
+    let Encoded { path, day, bytes } = file;
     let key = folder.join(&path).prefix;
     site.s3
         .put(&folder.bucket, &key, bytes, PutIf::Absent)
@@ -226,7 +267,7 @@ pub async fn write(
     Ok(DataFile {
         path,
         event_date: day,
-        size: file_size,
+        size,
         rows: found.rows,
     })
 }

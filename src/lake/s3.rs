@@ -175,6 +175,32 @@ impl ReadS3 {
         })
     }
 
+    /// Reads the first bytes of an object, if it still has the entity tag that was listed.
+    pub async fn start_of(
+        &self,
+        bucket: &str,
+        object: &ObjectVersion,
+        most_bytes: u64,
+    ) -> Result<Bytes, S3Error> {
+        let attempted = || format!("read the start of s3://{bucket}/{}", object.key);
+        let request = self
+            .connection
+            .client()
+            .get_object()
+            .bucket(bucket)
+            .key(&object.key)
+            .if_match(quoted(&object.etag))
+            .range(format!("bytes=0-{}", most_bytes.saturating_sub(1)));
+        let answer = request
+            .send()
+            .await
+            .map_err(|error| S3Error::from_sdk(attempted(), &error))?;
+        let body = answer.body.collect().await.map_err(|error| {
+            S3Error::new(attempted(), error.to_string(), S3ErrorKind::Unreachable)
+        })?;
+        Ok(body.into_bytes())
+    }
+
     /// Reads an object whole, or `None` where there is none.
     pub async fn find(&self, bucket: &str, key: &str) -> Result<Option<Object>, S3Error> {
         match self.get(bucket, key, Pick::Current).await {

@@ -65,7 +65,8 @@ fn lists_add_no_name_and_stay_lists() {
         &types,
         &[
             r#"{"items":[{"price":5,"n":1}],"tags":[[1],[2]]}"#,
-            r#"{"items":"none","tags":3}"#,
+            r#"{"items":"none","tags":["x"]}"#,
+            r#"{"tags":3}"#,
         ],
     );
     assert_eq!(
