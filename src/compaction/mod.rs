@@ -2,7 +2,8 @@
 //!
 //! Planning takes every current raw object version that the ledger does not know and groups them into
 //! batches; each batch becomes one commit. Applying reads the objects, sorts records into what is written and
-//! what is not, writes a file a day, reads it back, and commits the rows together with the ledger.
+//! what is not, writes a file a day, reads it back, and commits the rows together with the ledger. What
+//! nights of late data leave small is folded later in the night.
 //!
 //! Hazards: an object may be replaced while it is read (read with `If-Match`, else left for the next
 //! plan); a run may die between any two requests (files and segments without a commit are void).

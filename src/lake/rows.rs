@@ -248,7 +248,7 @@ pub async fn store(
     expected: Tally,
 ) -> Result<DataFile, RowsError> {
     let folder = site.places.events(&policy.name);
-    let size = file.size();
+    let file_size = file.size();
     let Encoded { path, day, bytes } = file;
     let key = folder.join(&path).prefix;
     site.s3
@@ -267,7 +267,7 @@ pub async fn store(
     Ok(DataFile {
         path,
         event_date: day,
-        size,
+        size: file_size,
         rows: found.rows,
     })
 }

@@ -176,8 +176,13 @@ proptest! {
 
 /// The bound of the module's doc for files of at least `size` bytes.
 fn most_small(size: u64) -> usize {
-    let tiers = (TARGET as f64 / size as f64).ln() / 5_f64.ln();
-    3 * (1 + tiers.floor() as usize)
+    let mut tiers = 1;
+    let mut sum = size;
+    while sum * 5 <= TARGET {
+        sum *= 5;
+        tiers += 1;
+    }
+    3 * tiers
 }
 
 /// What becomes of a day that gets a file a night.
