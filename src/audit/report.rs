@@ -58,6 +58,18 @@ pub struct DatasetReport {
     pub files: u64,
     /// Their bytes.
     pub table_bytes: u64,
+    /// Small table files folded into larger ones; the rows stay the same.
+    #[serde(default)]
+    pub folded_files: u64,
+    /// Files that came of them.
+    #[serde(default)]
+    pub folded_into: u64,
+    /// Their bytes.
+    #[serde(default)]
+    pub fold_bytes: u64,
+    /// Columns added to its event table, as path and type: the first ones, and how many more.
+    #[serde(default)]
+    pub columns_added: Vec<String>,
     /// Rows of the event table after the run: those before it, plus `written`, less `retired_rows` and
     /// `erased_rows`.
     pub table_rows: u64,
@@ -208,6 +220,19 @@ impl RunReport {
                     megabytes(report.raw_bytes),
                     report.files,
                     megabytes(report.table_bytes)
+                )?;
+            }
+            if !report.columns_added.is_empty() {
+                let columns = report.columns_added.join(", ");
+                writeln!(formatter, "columns added to {name}: {columns}")?;
+            }
+            if report.folded_files > 0 {
+                writeln!(
+                    formatter,
+                    "folded in {name}: {} files -> {} files, {}",
+                    report.folded_files,
+                    report.folded_into,
+                    megabytes(report.fold_bytes)
                 )?;
             }
             let erased = report.erased_rows + report.erased_raw_records + report.erased_quarantined;

@@ -16,14 +16,14 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::admit::{Admission, Admitted};
+use super::columns;
 use super::apply::CompactionError;
 use super::duplicates::Duplicates;
 use super::fetch::Fetched;
 use super::quarantine::QuarantineFile;
 use super::rows::{Finished, Rows};
-use crate::decode::{Learned, Learning, NewFields, RESCUED, SchemaRules};
+use crate::decode::{Learned, Learning, RESCUED, RescueCause, SchemaRules};
 use crate::lake::ledger::{Counts, Entry};
-use crate::lake::parquet_files::leaf_paths;
 use crate::lake::rows::RowsError;
 use crate::lake::site::Site;
 use crate::lake::sort::{SortError, Sorter};
@@ -69,7 +69,7 @@ pub fn decode_ahead(
             None => return Ok(Ahead::Big(unit)),
         }
     }
-    if rows.brings_new_fields() && admission.policy.schema.on_new_field != OnNewField::Rescue {
+    if rows.brings_new_fields() && may_add_columns(&admission.policy) {
         return Ok(Ahead::NewFields(unit));
     }
     Ok(Ahead::Decoded(Decoded {
@@ -78,6 +78,11 @@ pub fn decode_ahead(
         finished: rows.finish()?,
         objects,
     }))
+}
+
+/// Whether a field without a column may get one, or makes that its object is refused.
+fn may_add_columns(policy: &DatasetPolicy) -> bool {
+    policy.schema.on_new_field != OnNewField::Rescue || !policy.schema.types.is_empty()
 }
 
 /// A record of a unit: which object, and its ordinal there.
@@ -162,7 +167,6 @@ impl<'a> Intake<'a> {
         duplicates: Duplicates,
     ) -> Self {
         let typed = payload.filter(|schema| !schema.fields().is_empty());
-        let there = typed.map_or(0, |schema| leaf_paths(schema).len());
         let sort_by = crate::lake::rows::sort_paths(policy);
         Self {
             site,
@@ -172,10 +176,7 @@ impl<'a> Intake<'a> {
             payload: tokio::sync::watch::Sender::new(Arc::new(
                 typed.cloned().unwrap_or_else(Schema::empty),
             )),
-            rules: SchemaRules {
-                on_new_field: NewFields::Add,
-                max_columns: there + policy.schema.max_new_columns,
-            },
+            rules: columns::rules(policy, typed),
             duplicates,
             sorter: Sorter::new(&sort_by, Arc::clone(&site.spill), site.memory / 6),
             counts: Counts::default(),
@@ -232,29 +233,22 @@ impl<'a> Intake<'a> {
         unit: Unit,
         has_new_fields: bool,
     ) -> Result<(), CompactionError> {
-        match (self.policy.schema.on_new_field, self.is_typed) {
-            (OnNewField::Rescue, true) => {
-                self.portions(unit, Place::default(), false).await?;
-            }
-            (OnNewField::Fail, true) => {
-                let unit = self.refuse_new_fields(unit).await?;
-                self.portions(unit, Place::default(), false).await?;
-            }
-            _ => {
-                let mut rest = Some((unit, Place::default()));
-                if !has_new_fields
-                    && self.is_typed
-                    && let Some((unit, from)) = rest.take()
-                {
-                    rest = self.portions(unit, from, true).await?;
-                }
-                if let Some((unit, from)) = rest {
-                    let (unit, learned) = self.learn(unit).await?;
-                    self.columns_added.extend(learned.added);
-                    self.payload.send_replace(learned.schema);
-                    self.portions(unit, from, false).await?;
-                }
-            }
+        let may_add = may_add_columns(self.policy);
+        let unit = match self.policy.schema.on_new_field {
+            OnNewField::Fail if self.is_typed => self.refuse_new_fields(unit).await?,
+            _ => unit,
+        };
+        let start = Place::default();
+        let rest = if self.is_typed && !(has_new_fields && may_add) {
+            self.portions(unit, start, may_add).await?
+        } else {
+            Some((unit, start))
+        };
+        if let Some((unit, from)) = rest {
+            let (unit, learned) = self.learn(unit).await?;
+            self.columns_added.extend(learned.added);
+            self.payload.send_replace(learned.schema);
+            self.portions(unit, from, false).await?;
         }
         Ok(())
     }
@@ -280,7 +274,11 @@ impl<'a> Intake<'a> {
 
     /// The columns that the events of a unit need besides those there are.
     async fn learn(&self, unit: Unit) -> Result<(Unit, Learned), CompactionError> {
-        let (admission, payload, rules) = (Arc::clone(&self.admission), self.payload(), self.rules);
+        let (admission, payload, rules) = (
+            Arc::clone(&self.admission),
+            self.payload(),
+            self.rules.clone(),
+        );
         let learning = spawn_blocking(move || {
             let mut learning = Learning::default();
             for fetched in &unit {
@@ -296,7 +294,8 @@ impl<'a> Intake<'a> {
         let mut admitted = Unit::new();
         for fetched in unit {
             let (fetched, learned) = self.learn(vec![fetched]).await?;
-            match learned.added.len() {
+            let refused = learned.rescued_for_good.iter();
+            match refused.filter(|field| field.why == RescueCause::Policy).count() {
                 0 => admitted.extend(fetched),
                 added => self.findings.extend(fetched.iter().map(|fetched| {
                     format!(

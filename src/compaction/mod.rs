@@ -2,20 +2,25 @@
 //!
 //! Planning takes every current raw object version that the ledger does not know and groups them into
 //! batches; each batch becomes one commit. Applying reads the objects, sorts records into what is written and
-//! what is not, writes a file a day, reads it back, and commits the rows together with the ledger.
+//! what is not, writes a file a day, reads it back, and commits the rows together with the ledger. What
+//! nights of late data leave small is folded later in the night.
 //!
 //! Hazards: an object may be replaced while it is read (read with `If-Match`, else left for the next
 //! plan); a run may die between any two requests (files and segments without a commit are void).
 
 mod admit;
 mod apply;
+mod columns;
 mod duplicates;
 mod fetch;
 mod fields;
+mod fold;
 mod intake;
 mod positions;
 mod quarantine;
 mod rows;
+mod sample;
+mod upkeep;
 
 #[cfg(test)]
 mod tests;
@@ -29,6 +34,10 @@ use crate::plan::{Action, Compact, Step, megabytes, total_size};
 use crate::policy::DatasetPolicy;
 
 pub use apply::{Compacted, CompactionError, apply};
+pub use columns::contradictions;
+pub use fold::{Folded, fold};
+pub use sample::schema_changes;
+pub use upkeep::{Earlier, plan as plan_fold};
 
 /// Raw bytes that one commit takes in: what is decoded at the same time.
 const BATCH_BYTES: u64 = 128 * 1024 * 1024;
@@ -37,17 +46,7 @@ const BATCH_OBJECTS: usize = 20_000;
 
 /// The steps that compact what is new.
 pub fn plan(policy: &DatasetPolicy, facts: &DatasetFacts, now: DateTime<Utc>) -> Vec<Step> {
-    let new: Vec<&ObjectVersion> = facts
-        .raw
-        .iter()
-        .filter(|version| version.latest && !version.marker && !is_marker(version))
-        .filter(|version| {
-            facts
-                .ledger
-                .compacted(&version.key, &version.etag)
-                .is_none()
-        })
-        .collect();
+    let new = new_objects(facts);
     let keep_from = policy.retention.keep.before_date(now.date_naive());
     batches(&new)
         .into_iter()
@@ -65,6 +64,21 @@ pub fn plan(policy: &DatasetPolicy, facts: &DatasetFacts, now: DateTime<Utc>) ->
                 objects,
                 keep_from,
             }),
+        })
+        .collect()
+}
+
+/// The current raw objects that the ledger does not know, in key order.
+fn new_objects(facts: &DatasetFacts) -> Vec<&ObjectVersion> {
+    facts
+        .raw
+        .iter()
+        .filter(|version| version.latest && !version.marker && !is_marker(version))
+        .filter(|version| {
+            facts
+                .ledger
+                .compacted(&version.key, &version.etag)
+                .is_none()
         })
         .collect()
 }

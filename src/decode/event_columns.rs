@@ -31,6 +31,7 @@ impl EventColumns {
         let rules = SchemaRules {
             on_new_field: NewFields::Add,
             max_columns: usize::MAX,
+            types: std::collections::BTreeMap::new(),
         };
         let learned = learn(Some(&self.payload), self.events.iter(), &rules);
         !learned.added.is_empty()

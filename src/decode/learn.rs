@@ -4,6 +4,9 @@
 //! may clash or be refused; one producer's map keyed by id would become thousands of columns.
 //! What gets no column loses nothing: it is rescued (invariant 2).
 //!
+//! A type that the policy declares for a field counts for more than what is seen, on first sight of the
+//! field only: an existing column stays what it is.
+//!
 //! The result depends on how often things occur, not on the order of the events.
 
 use std::collections::{BTreeMap, HashSet};
@@ -11,9 +14,10 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
 
+use super::column_type::ColumnType;
 use super::names::{fold_case, is_allowed, is_reserved};
 use super::shape::{SeenKind, Shape};
-use super::{Document, Json};
+use super::{Document, FieldPath, Json};
 
 /// What becomes of fields that have no column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,12 +28,30 @@ pub enum NewFields {
     Rescue,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SchemaRules {
+    /// Of fields that are not in `types`.
     pub on_new_field: NewFields,
     /// Most leaf columns of the table, existing ones included. New ones beyond are rescued, the
     /// rarest first.
     pub max_columns: usize,
+    /// Fields whose type people decided. They get a column of it on first sight, whatever kind of value
+    /// comes, whatever happens to other new fields.
+    pub types: BTreeMap<FieldPath, ColumnType>,
+}
+
+impl SchemaRules {
+    fn declared(&self, path: &Path) -> Option<ColumnType> {
+        let found = self.types.iter().find(|(field, _)| field.names() == path);
+        found.map(|(_, declared)| *declared)
+    }
+
+    /// Whether a field inside the one at `path` has a declared type.
+    fn declares_inside(&self, path: &Path) -> bool {
+        let is_inside =
+            |names: &[String]| names.len() > path.len() && names.starts_with(path.as_slice());
+        self.types.keys().any(|field| is_inside(field.names()))
+    }
 }
 
 /// A field that will be rescued in every event that has it.
@@ -84,9 +106,13 @@ impl Learning {
             .unwrap_or_default();
         let payload = existing.iter().filter(|field| !is_reserved(field.name()));
         let existing: Fields = payload.cloned().collect();
-        let mut learner = Learner::default();
+        let mut learner = Learner {
+            rules,
+            new_leaves: Vec::new(),
+            rescued: Vec::new(),
+        };
         let fields = learner.merge(&existing, &self.seen.members, &Vec::new());
-        let refused = learner.refuse_leaves(&existing, rules);
+        let refused = learner.refuse_leaves(&existing);
         let fields = without(&fields, &refused, &mut Vec::new());
         learner
             .rescued
@@ -118,28 +144,23 @@ type Path = Vec<String>;
 struct Leaf {
     path: Path,
     count: u64,
-    data_type: DataType,
+    is_declared: bool,
+    column_type: ColumnType,
 }
 
 impl Leaf {
     fn describe(&self) -> String {
-        let type_name = match self.data_type {
-            DataType::Boolean => "boolean",
-            DataType::Int64 => "integer",
-            DataType::Float64 => "decimal",
-            _ => "text",
-        };
-        format!("{}: {type_name}", self.path.join("."))
+        format!("{}: {}", self.path.join("."), self.column_type)
     }
 }
 
-#[derive(Default)]
-struct Learner {
+struct Learner<'rules> {
+    rules: &'rules SchemaRules,
     new_leaves: Vec<Leaf>,
     rescued: Vec<RescuedField>,
 }
 
-impl Learner {
+impl Learner<'_> {
     /// Existing fields, with new children inside them, then new fields.
     fn merge(&mut self, existing: &Fields, seen: &BTreeMap<String, Shape>, path: &Path) -> Fields {
         let mut fields: Vec<FieldRef> = Vec::with_capacity(existing.len());
@@ -152,7 +173,7 @@ impl Learner {
             });
         }
         let known: HashSet<&str> = existing.iter().map(|field| field.name().as_str()).collect();
-        for (name, shape) in by_precedence(seen) {
+        for (name, shape) in self.by_precedence(seen, path) {
             if known.contains(name.as_str()) {
                 continue;
             }
@@ -192,8 +213,11 @@ impl Learner {
         Some(Arc::new(Field::new(name, data_type, true)))
     }
 
-    /// The type for what was seen: that of the most frequent kind which has one.
+    /// The declared type, else that of the most frequent kind which has one.
     fn new_type(&mut self, shape: &Shape, path: &Path) -> Option<DataType> {
+        if let Some(declared) = self.rules.declared(path) {
+            return self.declared_type(declared, shape, path);
+        }
         for (kind, count) in shape.kinds_by_frequency() {
             let data_type = match kind {
                 SeenKind::Object => {
@@ -205,13 +229,15 @@ impl Learner {
                     let element = elements.and_then(|elements| self.new_type(elements, path));
                     element.map(|element| DataType::new_list(element, true))
                 }
-                SeenKind::Scalar(data_type) => {
+                SeenKind::Scalar(_) if self.rules.declares_inside(path) => None,
+                SeenKind::Scalar(column_type) => {
                     self.new_leaves.push(Leaf {
                         path: path.clone(),
                         count,
-                        data_type: data_type.clone(),
+                        is_declared: false,
+                        column_type,
                     });
-                    Some(data_type)
+                    Some(column_type.data_type())
                 }
             };
             if data_type.is_some() {
@@ -219,6 +245,30 @@ impl Learner {
             }
         }
         None
+    }
+
+    /// A column of the declared type, or a list of them where lists prevail. What was only seen null or
+    /// empty does not tell which, and waits.
+    fn declared_type(
+        &mut self,
+        declared: ColumnType,
+        shape: &Shape,
+        path: &Path,
+    ) -> Option<DataType> {
+        if shape.is_mostly_lists() {
+            let element = self.declared_type(declared, shape.elements.as_deref()?, path)?;
+            return Some(DataType::new_list(element, true));
+        }
+        if shape.count() == 0 {
+            return None;
+        }
+        self.new_leaves.push(Leaf {
+            path: path.clone(),
+            count: shape.count(),
+            is_declared: true,
+            column_type: declared,
+        });
+        Some(declared.data_type())
     }
 
     /// The same field, with new children where it is a struct or a list of structs.
@@ -241,18 +291,25 @@ impl Learner {
     }
 
     /// Takes out of `new_leaves` what the rules do not admit and returns their paths.
-    fn refuse_leaves(&mut self, existing: &Fields, rules: &SchemaRules) -> HashSet<Path> {
-        let (room, why) = match rules.on_new_field {
+    fn refuse_leaves(&mut self, existing: &Fields) -> HashSet<Path> {
+        let (room, why) = match self.rules.on_new_field {
             NewFields::Rescue => (0, RescueCause::Policy),
             NewFields::Add => {
-                let room = rules.max_columns.saturating_sub(count_leaves(existing));
+                let room = self
+                    .rules
+                    .max_columns
+                    .saturating_sub(count_leaves(existing));
                 (room, RescueCause::TooManyColumns)
             }
         };
         self.new_leaves.sort_by(|one, other| {
-            let by_count = other.count.cmp(&one.count);
-            by_count.then_with(|| one.path.cmp(&other.path))
+            let declared_first = other.is_declared.cmp(&one.is_declared);
+            declared_first
+                .then_with(|| other.count.cmp(&one.count))
+                .then_with(|| one.path.cmp(&other.path))
         });
+        let declared = self.new_leaves.iter().filter(|leaf| leaf.is_declared);
+        let room = room.max(declared.count());
         let refused = self.new_leaves.split_off(room.min(self.new_leaves.len()));
         self.new_leaves
             .sort_by(|one, other| one.path.cmp(&other.path));
@@ -262,17 +319,27 @@ impl Learner {
         refused.into_iter().map(|leaf| leaf.path).collect()
     }
 
+    /// Of several names that differ in case the first one wins: declared ones come first, then the most
+    /// frequent, then by name.
+    fn by_precedence<'seen>(
+        &self,
+        seen: &'seen BTreeMap<String, Shape>,
+        path: &Path,
+    ) -> Vec<(&'seen String, &'seen Shape)> {
+        let mut fields: Vec<_> = seen.iter().collect();
+        fields.sort_by_cached_key(|(name, shape)| {
+            let path = child(path, name);
+            let is_declared =
+                self.rules.declared(&path).is_some() || self.rules.declares_inside(&path);
+            (!is_declared, std::cmp::Reverse(shape.count()))
+        });
+        fields
+    }
+
     fn rescue(&mut self, path: &Path, why: RescueCause) {
         let path = path.join(".");
         self.rescued.push(RescuedField { path, why });
     }
-}
-
-/// Most frequent first, so that the first of several names that differ in case wins; then by name.
-fn by_precedence(seen: &BTreeMap<String, Shape>) -> Vec<(&String, &Shape)> {
-    let mut fields: Vec<_> = seen.iter().collect();
-    fields.sort_by_key(|(_, shape)| std::cmp::Reverse(shape.count()));
-    fields
 }
 
 fn child(path: &Path, name: &str) -> Path {

@@ -36,6 +36,7 @@
 
 mod batch;
 mod codec;
+mod column_type;
 mod columns;
 mod document;
 mod event_columns;
@@ -61,13 +62,14 @@ mod tests;
 
 pub use batch::{BatchError, to_batch};
 pub use codec::{Codec, Decompressed, compress, decompress};
+pub use column_type::{ColumnType, UnknownType};
 pub use document::Document;
 pub use event_columns::EventColumns;
 pub use fingerprint::{fingerprint, fingerprints};
 pub use frame::{Record, frame};
 pub use json::{EmptyName, FieldPath, Json, MAX_DEPTH, semantically_equal};
 pub use learn::{Learned, Learning, NewFields, RescueCause, RescuedField, SchemaRules, learn};
-pub use names::{RESCUED, RESERVED, is_reserved};
+pub use names::{RESCUED, RESERVED, is_allowed, is_reserved, same_but_for_case};
 pub use number::{Decimal, Number};
 pub use reason::Reason;
 pub use rebuild::{RebuildError, rebuild, rebuild_part};

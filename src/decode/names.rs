@@ -18,9 +18,14 @@ pub fn is_reserved(name: &str) -> bool {
 }
 
 /// Whether a Delta column at any level may have this name.
-pub(super) fn is_allowed(name: &str) -> bool {
+pub fn is_allowed(name: &str) -> bool {
     let is_fit_length = (1..=MOST_NAME_BYTES).contains(&name.len());
     is_fit_length && !name.contains([' ', ',', ';', '{', '}', '(', ')', '=', '\t', '\n', '\r'])
+}
+
+/// Whether readers that fold case take two names for one.
+pub fn same_but_for_case(one: &str, other: &str) -> bool {
+    fold_case(one) == fold_case(other)
 }
 
 /// Equal for names that differ only in case.

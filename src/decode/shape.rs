@@ -5,8 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use arrow::datatypes::DataType;
-
+use super::column_type::ColumnType;
 use super::{Json, Number};
 
 /// Delta keeps its schema as JSON, three levels for each of ours, and readers stop at 128.
@@ -28,7 +27,7 @@ pub(super) struct Shape {
 pub(super) enum SeenKind {
     Object,
     Array,
-    Scalar(DataType),
+    Scalar(ColumnType),
 }
 
 impl Shape {
@@ -75,19 +74,24 @@ impl Shape {
         self.booleans + self.integers + self.decimals + self.texts + self.objects + self.arrays
     }
 
+    /// Whether most of the values that say something are lists.
+    pub fn is_mostly_lists(&self) -> bool {
+        self.arrays * 2 > self.count()
+    }
+
     /// Most frequent kind first; of equals, text first.
     pub fn kinds_by_frequency(&self) -> Vec<(SeenKind, u64)> {
         let number = if self.decimals > 0 {
-            DataType::Float64
+            ColumnType::Decimal
         } else {
-            DataType::Int64
+            ColumnType::Integer
         };
         let mut kinds = vec![
-            (SeenKind::Scalar(DataType::Utf8), self.texts),
+            (SeenKind::Scalar(ColumnType::Text), self.texts),
             (SeenKind::Object, self.objects),
             (SeenKind::Array, self.arrays),
             (SeenKind::Scalar(number), self.integers + self.decimals),
-            (SeenKind::Scalar(DataType::Boolean), self.booleans),
+            (SeenKind::Scalar(ColumnType::Boolean), self.booleans),
         ];
         kinds.retain(|(_, count)| *count > 0);
         kinds.sort_by_key(|(_, count)| std::cmp::Reverse(*count));

@@ -19,7 +19,8 @@ use crate::lake::s3::PutIf;
 use crate::lake::site::Site;
 use crate::lake::tables::{DataFile, Table};
 use crate::plan::{
-    Action, Certify, Checkpoint, Compact, Curate, Erase, Plan, Purge, Retain, RetainCurated, Step,
+    Action, Certify, Checkpoint, Compact, Curate, Erase, Fold, Plan, Purge, Retain, RetainCurated,
+    Step, shown_columns,
 };
 use crate::policy::{DatasetPolicy, Policies, S3Location};
 use crate::retention;
@@ -127,6 +128,7 @@ impl<'a> Night<'a> {
         tracing::info!(step = %step.id, "{}", step.why);
         let outcome = match &step.action {
             Action::Compact(action) => self.compact(action).await,
+            Action::Fold(action) => self.fold(action).await,
             Action::Erase(action) => self.erase(action).await,
             Action::Retain(action) => self.retain(action).await,
             Action::RetainCurated(action) => self.retain_curated(action).await,
@@ -168,11 +170,24 @@ impl<'a> Night<'a> {
         report.raw_bytes += done.entries.iter().map(|entry| entry.size).sum::<u64>();
         report.files += done.files.len() as u64;
         report.table_bytes += done.files.iter().map(|file| file.size).sum::<u64>();
+        report
+            .columns_added
+            .extend(shown_columns(&done.columns_added));
         self.report.findings.extend(done.findings);
         let tonight = self.tonight.entry(action.dataset.clone()).or_default();
         tonight.files.extend(done.files);
         tonight.entries.extend(done.entries);
         tonight.quarantine.extend(done.quarantine);
+        Ok(())
+    }
+
+    async fn fold(&mut self, action: &Fold) -> Result<(), StepError> {
+        let policy = self.policy(&action.dataset)?;
+        let done = compaction::fold(self.site, policy, action).await?;
+        let report = self.account(&action.dataset);
+        report.folded_files += done.removed.len() as u64;
+        report.folded_into += done.added.len() as u64;
+        report.fold_bytes += done.added.iter().map(|file| file.size).sum::<u64>();
         Ok(())
     }
 
@@ -440,6 +455,7 @@ fn not_certified(outcome: &erasure::Outcome) -> String {
 fn after(action: &Action) -> &[String] {
     match action {
         Action::Compact(_) | Action::RetainCurated(_) | Action::Checkpoint(_) => &[],
+        Action::Fold(action) => &action.after,
         Action::Erase(action) => &action.after,
         Action::Retain(action) => &action.after,
         Action::Curate(action) => &action.after,

@@ -1,7 +1,7 @@
 //! The night: what the four duties plan, put in order, and carried out.
 //!
-//! compact → erase → retain → curate → purge what is due → scan for traces → certify. `plan` and `run` are
-//! the same code up to the last step; only [`apply`] is given something that can write.
+//! compact → erase → retain → fold small files → curate → purge what is due → scan for traces → certify.
+//! `plan` and `run` are the same code up to the last step; only [`apply`] is given something that can write.
 
 mod apply;
 mod planner;

@@ -58,7 +58,7 @@ pub async fn plan(
     let facts = Facts::gather(s3, policies).await?;
     let suspects = erasure::suspects(s3, policies, &facts.datasets, &requests).await?;
     let lineage = curation::lineage(policies, &facts).await?;
-    let plan = Night {
+    let mut plan = Night {
         policies,
         facts: &facts,
         requests: &requests,
@@ -69,11 +69,29 @@ pub async fn plan(
         changers: BTreeMap::new(),
     }
     .plan(&suspects, &lineage);
+    plan.schema = compaction::schema_changes(s3, policies, &facts, now)
+        .await
+        .map_err(FactsError::from)?;
+    plan.findings.extend(contradictions(policies, &facts)?);
     Ok(Planned {
         plan,
         facts,
         requests,
     })
+}
+
+/// Where policies declare other types than tables have.
+fn contradictions(policies: &Policies, facts: &Facts) -> Result<Vec<String>, FactsError> {
+    let mut findings = Vec::new();
+    for policy in &policies.datasets {
+        if let Some(table) = facts
+            .table(&policy.name)
+            .and_then(|facts| facts.table.as_ref())
+        {
+            findings.extend(compaction::contradictions(policy, &*table.schema()?));
+        }
+    }
+    Ok(findings)
 }
 
 /// Puts the duties' steps in order. Pure: everything was read before.
@@ -94,6 +112,7 @@ impl Night<'_> {
     fn plan(mut self, suspects: &Suspects, lineage: &Lineage) -> Plan {
         let compactions = self.compact();
         self.erase_and_retain(suspects, &compactions);
+        self.fold(&compactions);
         for policy in &self.policies.curated {
             if let Some(table) = self.facts.curated.get(&policy.table) {
                 let step = retention::plan_curated(policy, table, self.now);
@@ -182,6 +201,28 @@ impl Night<'_> {
         }
         for (name, step) in retain {
             self.push(name, step);
+        }
+    }
+
+    /// Folding leaves the rows as they are, so nothing that reads them has to follow.
+    fn fold(&mut self, compactions: &BTreeMap<String, Vec<String>>) {
+        for policy in &self.policies.datasets {
+            let Some(facts) = self.facts.datasets.get(&policy.name) else {
+                continue;
+            };
+            let erasure = format!("erase-{}", policy.name);
+            let erases = self.steps.iter().any(|step| step.id == erasure);
+            let earlier = compaction::Earlier {
+                compactions: compactions.get(&policy.name).map_or(&[][..], Vec::as_slice),
+                erasure: erases.then_some(erasure.as_str()),
+            };
+            let keep_from = policy.retention.keep.before_date(self.now.date_naive());
+            let step = compaction::plan_fold(policy, &facts.events.files, keep_from, earlier);
+            if let Some(step) = step {
+                let removers = self.removers.entry(policy.name.clone()).or_default();
+                removers.push(step.id.clone());
+                self.steps.push(step);
+            }
         }
     }
 

@@ -185,6 +185,30 @@ impl ReadS3 {
         }
     }
 
+    /// Reads the first bytes of an object, if it still has the entity tag that was listed.
+    pub async fn start_of(
+        &self,
+        bucket: &str,
+        object: &ObjectVersion,
+        most_bytes: u64,
+    ) -> Result<Bytes, S3Error> {
+        let attempted = || format!("read the start of s3://{bucket}/{}", object.key);
+        let answer = self
+            .connection
+            .client()
+            .get_object()
+            .bucket(bucket)
+            .key(&object.key)
+            .if_match(quoted(&object.etag))
+            .range(format!("bytes=0-{}", most_bytes.saturating_sub(1)))
+            .send()
+            .await
+            .map_err(|error| S3Error::from_sdk(attempted(), &error))?;
+        let body = answer.body.collect().await;
+        let body = body.map_err(|error| broken_off(bucket, &object.key, &error))?;
+        Ok(body.into_bytes())
+    }
+
     async fn ask(
         &self,
         bucket: &str,

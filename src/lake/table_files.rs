@@ -137,8 +137,12 @@ impl Encoder {
             open.expected.add_fingerprint(fingerprint);
         }
         open.writer.write(&in_file).map_err(failed)?;
-        let size = open.writer.bytes_written() + open.writer.in_progress_size();
-        if size as u64 >= self.target {
+        if open.about() < self.target {
+            return Ok(());
+        }
+        // What is not compressed yet may become much smaller, and a file that ends small would be folded.
+        open.writer.flush().map_err(failed)?;
+        if open.about() >= self.target / 4 * 3 {
             self.finish()?;
         }
         Ok(())
@@ -163,6 +167,11 @@ impl Encoder {
 }
 
 impl Open {
+    /// What the file would come to if it ended here, in bytes.
+    fn about(&self) -> u64 {
+        (self.writer.bytes_written() + self.writer.in_progress_size()) as u64
+    }
+
     fn new(
         folder: &SpillFolder,
         day: NaiveDate,

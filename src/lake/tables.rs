@@ -79,6 +79,9 @@ pub struct Change {
     pub transactions: Vec<(String, u64)>,
     /// Whether old rows go (erasure, retention) rather than new ones come.
     pub deletes: bool,
+    /// Whether the rows stay the same and only lie in other files, so that nobody who follows the rows has
+    /// to look.
+    pub rearranges: bool,
     /// The run that makes the change.
     pub run: String,
 }
@@ -242,7 +245,13 @@ impl Table {
     /// Commits `change` on top of exactly this version; afterwards `self` is the new version.
     pub async fn commit(&mut self, change: Change, now: DateTime<Utc>) -> Result<u64, TableError> {
         let actions = self.actions(&change, now)?;
-        let operation = if change.deletes {
+        let operation = if change.rearranges {
+            // The size that was aimed at: commits need not say.
+            DeltaOperation::Optimize {
+                predicate: None,
+                target_size: 0,
+            }
+        } else if change.deletes {
             DeltaOperation::Delete { predicate: None }
         } else {
             DeltaOperation::Write {
@@ -335,13 +344,13 @@ impl Table {
             change
                 .remove
                 .iter()
-                .map(|file| Action::Remove(remove_action(file, now))),
+                .map(|file| Action::Remove(remove_action(file, !change.rearranges, now))),
         );
         actions.extend(
             change
                 .add
                 .iter()
-                .map(|file| Action::Add(add_action(file, now))),
+                .map(|file| Action::Add(add_action(file, !change.rearranges, now))),
         );
         Ok(actions)
     }
@@ -409,22 +418,22 @@ fn day_changed(line: &[u8]) -> DayChanged {
     day.map_or(DayChanged::Unknown, DayChanged::Day)
 }
 
-fn add_action(file: &DataFile, now: DateTime<Utc>) -> Add {
+fn add_action(file: &DataFile, data_change: bool, now: DateTime<Utc>) -> Add {
     Add {
         path: file.path.clone(),
         partition_values: partition_values(file),
         size: i64::try_from(file.size).unwrap_or(i64::MAX),
         modification_time: now.timestamp_millis(),
-        data_change: true,
+        data_change,
         stats: Some(serde_json::json!({ "numRecords": file.rows }).to_string()),
         ..Default::default()
     }
 }
 
-fn remove_action(file: &DataFile, now: DateTime<Utc>) -> Remove {
+fn remove_action(file: &DataFile, data_change: bool, now: DateTime<Utc>) -> Remove {
     Remove {
         path: file.path.clone(),
-        data_change: true,
+        data_change,
         deletion_timestamp: Some(now.timestamp_millis()),
         extended_file_metadata: Some(true),
         partition_values: Some(partition_values(file)),

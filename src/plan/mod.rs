@@ -7,6 +7,7 @@
 //! an object that it names has changed.
 
 mod saved;
+mod schema;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -18,6 +19,7 @@ use crate::lake::s3::ObjectVersion;
 use crate::lake::tables::DataFile;
 
 pub use saved::{PlanFileError, Stale, read, refuse_if_stale};
+pub use schema::{FieldChange, FieldFate, SHOWN_FIELDS, SchemaChange, shown_columns, shown_field};
 
 /// What one execution will do.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,6 +36,9 @@ pub struct Plan {
     pub tables: BTreeMap<String, Option<u64>>,
     /// What to do, in order.
     pub steps: Vec<Step>,
+    /// What tonight's raw objects seem to do to the columns of datasets. A forecast: no part of the digest.
+    #[serde(default)]
+    pub schema: BTreeMap<String, SchemaChange>,
     /// What comes next if nothing else happens.
     pub due: Vec<Due>,
     /// What a person should know.
@@ -60,6 +65,8 @@ pub struct Step {
 pub enum Action {
     /// Raw objects into the event table, one commit.
     Compact(Compact),
+    /// Small files of an event table into larger ones; the rows stay the same.
+    Fold(Fold),
     /// Subjects out of a dataset.
     Erase(Erase),
     /// What is too old out of a dataset.
@@ -85,6 +92,18 @@ pub struct Compact {
     pub objects: Vec<ObjectVersion>,
     /// Events with an older date are not admitted.
     pub keep_from: NaiveDate,
+}
+
+/// Small files of an event table to fold into files near its target size.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fold {
+    /// The dataset.
+    pub dataset: String,
+    /// The files that are worth it now. What is folded follows by the same rule from the table as earlier
+    /// steps leave it.
+    pub files: Vec<DataFile>,
+    /// Steps that may leave more small files.
+    pub after: Vec<String>,
 }
 
 /// Subjects to erase from one dataset.
@@ -202,6 +221,7 @@ impl Plan {
             policies: policies.to_owned(),
             tables,
             steps,
+            schema: BTreeMap::new(),
             due: Vec::new(),
             findings: Vec::new(),
             failures: Vec::new(),
@@ -228,6 +248,7 @@ impl Action {
     pub fn is_destructive(&self) -> bool {
         match self {
             Self::Compact(_)
+            | Self::Fold(_)
             | Self::Curate(_)
             | Self::RetainCurated(_)
             | Self::Checkpoint(_)
@@ -246,8 +267,15 @@ impl fmt::Display for Plan {
         if self.is_empty() {
             writeln!(formatter, "nothing to do")?;
         }
+        // Below the first of a dataset's steps.
+        let mut schema: BTreeMap<&String, &SchemaChange> = self.schema.iter().collect();
         for step in &self.steps {
             writeln!(formatter, "{}", step.why)?;
+            if let Action::Compact(compact) = &step.action
+                && let Some(change) = schema.remove(&compact.dataset)
+            {
+                change.describe(&compact.dataset, formatter)?;
+            }
         }
         for due in &self.due {
             writeln!(

@@ -108,7 +108,9 @@ fn named_versions(action: &Action) -> Vec<&ObjectVersion> {
             .chain(&retain.quarantine)
             .collect(),
         Action::Purge(purge) => purge.versions.iter().collect(),
-        Action::RetainCurated(_)
+        // The version of the table stands for its files.
+        Action::Fold(_)
+        | Action::RetainCurated(_)
         | Action::Curate(_)
         | Action::Checkpoint(_)
         | Action::Certify(_) => Vec::new(),

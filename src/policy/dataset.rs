@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use chrono::FixedOffset;
 
+use super::column_types;
 use super::error::{PolicyError, Position, Report, ValueError};
 use super::field_path;
 use super::location::S3Location;
@@ -17,7 +18,7 @@ use super::section::{Key, Section};
 use super::size::ByteSize;
 use super::span::Span;
 use super::yaml::{self, Content};
-use crate::decode::FieldPath;
+use crate::decode::{ColumnType, FieldPath};
 
 /// One service's events: where they come from and what happens to them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,12 +89,15 @@ pub struct TablePolicy {
 }
 
 /// What happens when events bring fields that the table does not have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SchemaPolicy {
     /// What becomes of a field never seen before.
     pub on_new_field: OnNewField,
     /// How many columns one commit may add; further new fields are rescued.
     pub max_new_columns: usize,
+    /// Fields whose columns get this type on first sight, whatever their values look like. They count
+    /// as foreseen: `on_new_field` and `max_new_columns` are about the others.
+    pub types: BTreeMap<FieldPath, ColumnType>,
 }
 
 /// The ways to treat a field never seen before.
@@ -153,6 +157,7 @@ const TABLE: &[Key] = &[
 const SCHEMA: &[Key] = &[
     Key::new("on_new_field", "add"),
     Key::new("max_new_columns", "1000"),
+    Key::new("types", "{ userId: text }"),
 ];
 pub(super) const RETENTION: &[Key] = &[Key::new("keep", "2 years")];
 const PII: &[Key] = &[
@@ -266,9 +271,11 @@ fn schema(file: &Section<'_>) -> Option<SchemaPolicy> {
     let section = file.section_or_empty("schema", SCHEMA)?;
     let on_new_field = section.or_default("on_new_field", OnNewField::Add, on_new_field);
     let max_new_columns = section.or_default("max_new_columns", DEFAULT_NEW_COLUMNS, new_columns);
+    let types = column_types::read(&section);
     Some(SchemaPolicy {
         on_new_field: on_new_field?,
         max_new_columns: max_new_columns?,
+        types: types?,
     })
 }
 

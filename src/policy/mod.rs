@@ -19,6 +19,7 @@
 //! stand outside the lake only.
 
 mod across;
+mod column_types;
 mod curated;
 mod dataset;
 mod error;

@@ -1,9 +1,10 @@
 //! Policies through the front door: what a folder of files comes to.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::*;
-use crate::decode::FieldPath;
+use crate::decode::{ColumnType, FieldPath};
 
 mod dataset_refusals;
 mod files;
@@ -76,6 +77,7 @@ fn the_shortest_policies_take_the_defaults() {
     assert_eq!(cart.table.target_file_size.bytes(), 268_435_456);
     assert_eq!(cart.schema.on_new_field, OnNewField::Add);
     assert_eq!(cart.schema.max_new_columns, 1000);
+    assert!(cart.schema.types.is_empty());
     assert_eq!(cart.retention.keep.to_string(), "2 years");
     assert!(policies.dataset("payment").is_none());
     assert!(policies.curated.is_empty());
@@ -121,7 +123,10 @@ table:
   partition_by: event_date
   sort_by: [userId, header.time]
   target_file_size: 64 MB
-schema: { on_new_field: rescue, max_new_columns: 20 }
+schema:
+  on_new_field: rescue
+  max_new_columns: 20
+  types: { userId: text, items.price: decimal, items.count: integer, isNew: boolean }
 retention: { keep: 18 months }
 pii:
   identifiers:
@@ -147,6 +152,14 @@ pii:
     assert_eq!(payment.table.target_file_size.bytes(), 64_000_000);
     assert_eq!(payment.schema.on_new_field, OnNewField::Rescue);
     assert_eq!(payment.schema.max_new_columns, 20);
+    let types = [
+        ("isNew", ColumnType::Boolean),
+        ("items.count", ColumnType::Integer),
+        ("items.price", ColumnType::Decimal),
+        ("userId", ColumnType::Text),
+    ];
+    let types = types.map(|(field, declared)| (path(field), declared));
+    assert_eq!(payment.schema.types, BTreeMap::from(types));
     assert_eq!(payment.retention.keep.to_string(), "18 months");
     assert_eq!(
         payment.pii.identifiers["user_id"],

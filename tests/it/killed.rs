@@ -16,8 +16,8 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Runs the night until it has sent `mutations` requests that change something, then kills it. Answers
 /// whether it was killed before its end.
-fn run_and_kill(lake: &Lake, server: &Server, mutations: usize) -> bool {
-    let mut run = start(lake, server);
+pub fn run_and_kill(lake: &Lake, server: &Server, now: &str, mutations: usize) -> bool {
+    let mut run = start(lake, server, now);
     let deadline = Instant::now() + PATIENCE;
     loop {
         if run.try_wait().unwrap().is_some() {
@@ -32,11 +32,11 @@ fn run_and_kill(lake: &Lake, server: &Server, mutations: usize) -> bool {
     }
 }
 
-fn start(lake: &Lake, server: &Server) -> Child {
+fn start(lake: &Lake, server: &Server, now: &str) -> Child {
     Command::new(BINARY)
         .env_clear()
         .envs(environment())
-        .args(["run", "--dir", text(&lake.dir()), "--now", NOW])
+        .args(["run", "--dir", text(&lake.dir()), "--now", now])
         .args(["--endpoint", &server.endpoint])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -80,6 +80,7 @@ fn survives_kills(moments: &[usize]) {
         killed += usize::from(run_and_kill(
             &lake,
             &server,
+            NOW,
             1 + expected.mutations * moment / 100,
         ));
         let report = server.command(&lake, NOW, &run).json();
@@ -131,7 +132,7 @@ fn while_it_retains_curates_purges_and_certifies() {
 fn with_the_demo_lake() {
     let lake = Lake::prepared();
     let server = Server::of(&lake, NOW);
-    assert!(run_and_kill(&lake, &server, 100), "it was too quick");
+    assert!(run_and_kill(&lake, &server, NOW, 100), "it was too quick");
     drop(server);
     lake.run(NOW);
     let calm = Lake::after_a_night();

@@ -25,4 +25,6 @@ mod real_lake;
 mod refusals;
 mod retention;
 mod saved_plan;
+mod schema;
 mod two_at_once;
+mod upkeep;

@@ -1,5 +1,6 @@
 //! Columns and batches from events as text.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
@@ -13,6 +14,7 @@ use crate::decode::{
 pub const RULES: SchemaRules = SchemaRules {
     on_new_field: NewFields::Add,
     max_columns: 1000,
+    types: BTreeMap::new(),
 };
 
 pub fn learned(events: &[&str]) -> Learned {

@@ -4,6 +4,7 @@ mod codec;
 mod columns;
 mod columns_of;
 mod coverage;
+mod declared;
 mod framing;
 mod generators;
 mod learning;

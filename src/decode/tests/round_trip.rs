@@ -1,5 +1,6 @@
 //! Invariant 2 for arbitrary events against arbitrary schemas.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
@@ -16,6 +17,7 @@ use crate::decode::{
 const RULES: SchemaRules = SchemaRules {
     on_new_field: NewFields::Add,
     max_columns: 1000,
+    types: BTreeMap::new(),
 };
 
 fn check(schema: &SchemaRef, events: &[Json]) -> Result<(), TestCaseError> {

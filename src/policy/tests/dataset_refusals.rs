@@ -361,3 +361,70 @@ fn a_wrong_version_or_name_says_why_and_what_instead() {
         ),
     ]);
 }
+
+#[test]
+fn a_wrong_declared_type_says_why_and_what_instead() {
+    check_table(&[
+        (
+            "table:\n",
+            "schema: { types: { userId: number } }\ntable:\n",
+            "7:28: `userId` under `schema.types` cannot be `number`: \
+             it is text, integer, decimal or boolean",
+            "write `userId: text`",
+        ),
+        (
+            "table:\n",
+            "schema: { types: { items.: text } }\ntable:\n",
+            "7:20: a field under `schema.types` cannot be `items.`: \
+             a name before or after a dot is empty",
+            "write `userId: text`, nested fields by dots",
+        ),
+        (
+            "table:\n",
+            "schema: { types: { _topic: text } }\ntable:\n",
+            "7:20: a field under `schema.types` cannot be `_topic`: \
+             the table uses `event_date` and names that begin with `_` itself",
+            "remove it: an event's field of that name stays in `_rescued`",
+        ),
+        (
+            "table:\n",
+            "schema: { types: { Event_Date: text } }\ntable:\n",
+            "7:20: a field under `schema.types` cannot be `Event_Date`: \
+             the table uses `event_date` and names that begin with `_` itself",
+            "remove it: an event's field of that name stays in `_rescued`",
+        ),
+        (
+            "table:\n",
+            "schema: { types: { a b: text } }\ntable:\n",
+            "7:20: a field under `schema.types` cannot be `a b`: \
+             a column name has at most 255 bytes and none of ` ,;{}()=`",
+            "remove it: a field of that name stays in `_rescued`",
+        ),
+        (
+            "table:\n",
+            "schema: { types: { userId: text, userid: text } }\ntable:\n",
+            "7:34: a field under `schema.types` cannot be `userid`: \
+             it differs from `userId` only in case",
+            "keep the spelling that the events have",
+        ),
+        (
+            "table:\n",
+            "schema: { types: { items.price: decimal, items: text } }\ntable:\n",
+            "7:42: a field under `schema.types` cannot be `items`: \
+             `items.price` lies inside `items`, which therefore has no type of its own",
+            "keep the inner one",
+        ),
+        (
+            "table:\n",
+            "schema:\n  types:\n    userId: text\n    userId: integer\ntable:\n",
+            "10:5: the key `userId` is written twice; the first is on line 9",
+            "keep one of the two",
+        ),
+        (
+            "table:\n",
+            "schema: { types: [userId] }\ntable:\n",
+            "7:18: `types` under `schema` must hold keys of its own",
+            "write `types: { userId: text }`",
+        ),
+    ]);
+}

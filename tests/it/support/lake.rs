@@ -148,9 +148,18 @@ impl Lake {
         lake
     }
 
+    /// A copy, as it is now.
+    pub fn another(&self) -> Self {
+        Self::copy_of_folder(&self.dir())
+    }
+
     fn copy_of(pattern: &Pattern) -> Self {
+        Self::copy_of_folder(&pattern.dir)
+    }
+
+    fn copy_of_folder(from: &Path) -> Self {
         let folder = TempDir::new().unwrap();
-        copy(&pattern.dir, &folder.path().join("lake"));
+        copy(from, &folder.path().join("lake"));
         let lake = Self { folder };
         lake.rename_key();
         lake
