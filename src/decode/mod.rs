@@ -37,6 +37,7 @@
 mod batch;
 mod codec;
 mod columns;
+mod container;
 mod fingerprint;
 mod frame;
 mod json;
