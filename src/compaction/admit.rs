@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use chrono::NaiveDate;
 use serde::Serialize;
 
-use crate::decode::{self, Limits, Reason, Record};
+use crate::decode::{self, Limits, Plain, Reason, Record};
 use crate::lake::ledger::{Counts, Entry};
 use crate::lake::raw::{first_position, time_rule};
 use crate::lake::rows::{Event, KafkaPosition};
@@ -21,7 +21,8 @@ pub struct Quarantined {
     pub object: String,
     /// Version id of the raw object.
     pub version: String,
-    /// Where the record began in the (decompressed) object, in bytes.
+    /// Where the record began in the (decompressed) object, in bytes; of an Avro or Parquet file, where
+    /// its block or row group begins, or for a record that reads as JSON, where its JSON line does.
     pub offset: u64,
     /// A short, stable name of the reason.
     pub reason: String,
@@ -55,13 +56,14 @@ pub fn admit(
     bytes: &[u8],
 ) -> Admitted {
     let limits = Limits::default();
-    let plain = decode::decompress(bytes, &limits);
+    let plain = Plain::of(bytes, policy.raw.format, &limits);
     let mut object = Object {
         site,
         policy,
         keep_from,
         version,
         first: first_position(&version.key),
+        plain: &plain,
         admitted: Admitted {
             entry: Entry {
                 key: version.key.clone(),
@@ -77,12 +79,11 @@ pub fn admit(
         },
     };
     let mut end = 0;
-    let records = decode::frame(&plain.data, &limits);
-    for record in records {
+    for record in plain.records(&limits) {
         end = record.offset + record.bytes.len() as u64;
         object.take(record);
     }
-    if let Some(reason) = plain.damage {
+    if let Some(reason) = plain.lost_tail {
         object.lose_tail(reason, end);
     }
     object.admitted
@@ -94,6 +95,7 @@ struct Object<'a> {
     keep_from: NaiveDate,
     version: &'a ObjectVersion,
     first: Option<KafkaPosition>,
+    plain: &'a Plain<'a>,
     admitted: Admitted,
 }
 
@@ -136,7 +138,7 @@ impl Object<'_> {
             let position = self
                 .first
                 .as_ref()
-                .and_then(|first| position_of(first, ordinal));
+                .and_then(|first| position_of(first, self.plain.place(ordinal)?));
             self.admitted.events.push(Event {
                 json: event,
                 time,
@@ -145,7 +147,7 @@ impl Object<'_> {
         }
     }
 
-    /// A gzip stream that ends too soon: what is missing counts as one broken record.
+    /// A stream that ends too soon: what is missing counts as one broken record.
     fn lose_tail(&mut self, reason: Reason, offset: u64) {
         self.admitted.entry.counts.read += 1;
         self.quarantine(offset, &[], reason);

@@ -1,6 +1,6 @@
 //! Bytes of a raw object → framed records → events → Arrow, and back: nothing lost.
 //!
-//! The way through: [`decompress`] by magic bytes, [`frame`] into records (good ones hold a
+//! The way through: [`Plain`] text, [`decompress`]ed by magic bytes or converted from Avro and Parquet, [`frame`] into records (good ones hold a
 //! [`Json`] object, broken ones a [`Reason`]), [`event_time`], [`learn`] the columns, [`to_batch`],
 //! and to prove it [`rebuild`] and [`fingerprint`]. [`remove_records`] and [`compress`] write a raw
 //! object again without some of its records.
@@ -45,6 +45,7 @@ mod learn;
 mod names;
 mod number;
 mod parse;
+mod plain;
 mod reason;
 mod rebuild;
 mod remove;
@@ -59,12 +60,14 @@ mod tests;
 
 pub use batch::{BatchError, to_batch};
 pub use codec::{Codec, Decompressed, compress, decompress};
+pub use container::RawFormat;
 pub use fingerprint::fingerprint;
 pub use frame::{Record, frame};
 pub use json::{EmptyName, FieldPath, Json, MAX_DEPTH, semantically_equal};
 pub use learn::{Learned, NewFields, RescueCause, RescuedField, SchemaRules, learn};
 pub use names::{RESCUED, RESERVED, is_reserved};
 pub use number::{Decimal, Number};
+pub use plain::Plain;
 pub use reason::Reason;
 pub use rebuild::{RebuildError, rebuild};
 pub use remove::remove_records;

@@ -137,7 +137,9 @@ impl Lines {
     /// Puts something broken in place of the record being written. Of its bytes no more is kept than a
     /// record may have, and of all such bytes no more than an object may have.
     pub fn push_broken(&mut self, mut broken: Broken) {
-        broken.bytes.truncate(self.max_record_bytes.min(self.room_for_broken));
+        broken
+            .bytes
+            .truncate(self.max_record_bytes.min(self.room_for_broken));
         self.room_for_broken -= broken.bytes.len();
         self.text.truncate(self.start);
         self.text.extend_from_slice(b"null");

@@ -136,7 +136,11 @@ fn base64(lines: &mut Lines, bytes: &[u8]) {
     lines.raw(b"\"");
     // What is too long is refused by its length, before it is made longer still.
     let longest = lines.max_record_bytes().saturating_add(1);
-    lines.raw(BASE64.encode(bytes.get(..longest).unwrap_or(bytes)).as_bytes());
+    lines.raw(
+        BASE64
+            .encode(bytes.get(..longest).unwrap_or(bytes))
+            .as_bytes(),
+    );
     lines.raw(b"\"");
 }
 
@@ -224,7 +228,11 @@ fn time_of_day(value: i64, unit: Unit) -> Option<String> {
         return None;
     }
     let time = DateTime::<Utc>::from_timestamp(seconds, 0)?;
-    Some(format!("\"{}.{}\"", time.format("%H:%M:%S"), fraction(value, unit)))
+    Some(format!(
+        "\"{}.{}\"",
+        time.format("%H:%M:%S"),
+        fraction(value, unit)
+    ))
 }
 
 /// With an opening quote and without a closing one.

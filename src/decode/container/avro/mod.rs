@@ -8,7 +8,7 @@
 //! believed if the file's sync marker stands where the block says that it ends; else the next sync marker
 //! is looked for.
 
-mod codec;
+pub(super) mod codec;
 mod datum;
 mod schema;
 

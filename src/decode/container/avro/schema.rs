@@ -76,7 +76,12 @@ impl Names {
     fn read(&mut self, json: &Value, namespace: &str) -> Option<Type> {
         match json {
             Value::String(name) => primitive(name, Meaning::Itself)
-                .or_else(|| self.places.get(&full_name(name, namespace)).copied().map(Type::Named))
+                .or_else(|| {
+                    self.places
+                        .get(&full_name(name, namespace))
+                        .copied()
+                        .map(Type::Named)
+                })
                 .or_else(|| self.places.get(name).copied().map(Type::Named)),
             Value::Array(branches) => {
                 let branches = branches.iter().map(|branch| self.read(branch, namespace));
@@ -94,8 +99,12 @@ impl Names {
             wrapped => return self.read(wrapped, namespace),
         };
         match kind {
-            "array" => Some(Type::Array(Box::new(self.read(json.get("items")?, namespace)?))),
-            "map" => Some(Type::Map(Box::new(self.read(json.get("values")?, namespace)?))),
+            "array" => Some(Type::Array(Box::new(
+                self.read(json.get("items")?, namespace)?,
+            ))),
+            "map" => Some(Type::Map(Box::new(
+                self.read(json.get("values")?, namespace)?,
+            ))),
             "record" | "error" | "enum" | "fixed" => self.define(kind, json, namespace),
             _ => primitive(kind, meaning(json)).or_else(|| self.read(json.get("type")?, namespace)),
         }

@@ -12,15 +12,14 @@
 mod read;
 mod rewrite;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema};
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::arrow::parquet_to_arrow_schema;
-use parquet::basic::{
-    ConvertedType, LogicalType, Repetition, TimeUnit, Type as PhysicalType,
-};
+use parquet::basic::{ConvertedType, LogicalType, TimeUnit, Type as PhysicalType};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{FileMetaData, ParquetMetaData, ParquetMetaDataReader};
 use parquet::schema::types::{ColumnDescriptor, SchemaDescriptor, Type, TypePtr};
@@ -31,6 +30,12 @@ use super::values::{Meaning, Unit};
 use crate::decode::Reason;
 
 const MAGIC: &[u8] = b"PAR1";
+
+/// What `read` answers. The library asserts things that a damaged page may break: that is damage too, and
+/// no reason for a night to end.
+fn shielded<Read>(read: impl FnOnce() -> Result<Read, Reason>) -> Result<Read, Reason> {
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or(Err(Reason::ContainerCorrupt))
+}
 
 /// A file's footer, or why there is none.
 fn footer(raw: &[u8]) -> Result<ParquetMetaData, Reason> {
@@ -54,14 +59,7 @@ fn as_stored(footer: &ParquetMetaData) -> Result<ArrowReaderMetadata, ParquetErr
     let schema = Arc::new(SchemaDescriptor::new(root));
     let inferred = parquet_to_arrow_schema(&schema, None)?;
     let as_views = Schema::new(as_views(inferred.fields()));
-    let plain = FileMetaData::new(
-        file.version(),
-        file.num_rows(),
-        None,
-        None,
-        schema,
-        None,
-    );
+    let plain = FileMetaData::new(file.version(), file.num_rows(), None, None, schema, None);
     let metadata = ParquetMetaData::new(plain, footer.row_groups().to_vec());
     let options = ArrowReaderOptions::new().with_schema(Arc::new(as_views));
     ArrowReaderMetadata::try_new(Arc::new(metadata), options)

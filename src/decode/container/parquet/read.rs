@@ -2,7 +2,8 @@
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{
-    DataType, FieldRef, Fields, Float32Type, Float64Type, Int32Type, Int64Type, TimestampNanosecondType,
+    DataType, FieldRef, Fields, Float32Type, Float64Type, Int32Type, Int64Type,
+    TimestampNanosecondType,
 };
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder};
@@ -16,7 +17,7 @@ use parquet::file::serialized_reader::SerializedFileReader;
 
 use super::super::lines::{Lines, quoted};
 use super::super::{Broken, Converted, values};
-use super::{as_stored, footer, meaning};
+use super::{as_stored, footer, meaning, shielded};
 use crate::decode::container::values::Meaning;
 use crate::decode::{Limits, Reason};
 
@@ -31,7 +32,7 @@ const NANOSECOND_DAYS: i64 = 106_750;
 /// The rows of a Parquet file as JSON lines.
 pub fn to_json_lines(raw: &[u8], limits: &Limits) -> Converted {
     let file = Bytes::copy_from_slice(raw);
-    match File::open(&file, limits) {
+    match shielded(|| File::open(&file, limits)) {
         Ok(opened) => opened.convert(&file, limits),
         Err(reason) => Converted::unreadable(raw, reason, limits),
     }
@@ -85,7 +86,8 @@ impl File {
         let mut damage = None;
         for (place, group) in self.footer.row_groups().iter().enumerate() {
             let before = lines.ordinal();
-            let Err(reason) = self.rows(file, place, group, &mut lines) else {
+            let read = shielded(|| self.rows(file, place, group, &mut lines));
+            let Err(reason) = read else {
                 continue;
             };
             damage.get_or_insert(reason);
@@ -163,7 +165,8 @@ impl File {
 /// Whether the footer says that more is in the file than the limits allow. Each value of a list takes
 /// two bytes of text at least.
 fn announces_too_much(footer: &ParquetMetaData, limits: &Limits) -> bool {
-    let too_much = |count: i64| u64::try_from(count).is_err() || count as u64 > limits.max_object_bytes;
+    let too_much =
+        |count: i64| u64::try_from(count).is_err() || count as u64 > limits.max_object_bytes;
     let mut total: i64 = 0;
     for group in footer.row_groups() {
         for column in group.columns() {

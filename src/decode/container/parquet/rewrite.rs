@@ -18,13 +18,15 @@ use parquet::file::reader::{FileReader, RowGroupReader};
 use parquet::file::serialized_reader::SerializedFileReader;
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 
-use super::footer;
+use super::{footer, shielded};
 use crate::decode::{Limits, Reason};
 
 /// The file without the rows whose ordinals are `dropped`.
 pub fn without(raw: &[u8], dropped: &BTreeSet<u64>, _: &Limits) -> Result<Vec<u8>, Reason> {
-    let footer = footer(raw)?;
-    write(&footer, Bytes::copy_from_slice(raw), dropped).map_err(|_| Reason::ContainerCorrupt)
+    shielded(|| {
+        let left = write(&footer(raw)?, Bytes::copy_from_slice(raw), dropped);
+        left.map_err(|_| Reason::ContainerCorrupt)
+    })
 }
 
 fn write(
@@ -98,9 +100,7 @@ fn copy_column(
         (From::Int64ColumnReader(from), Into::Int64ColumnWriter(into)) => copy(from, into, stays),
         (From::Int96ColumnReader(from), Into::Int96ColumnWriter(into)) => copy(from, into, stays),
         (From::FloatColumnReader(from), Into::FloatColumnWriter(into)) => copy(from, into, stays),
-        (From::DoubleColumnReader(from), Into::DoubleColumnWriter(into)) => {
-            copy(from, into, stays)
-        }
+        (From::DoubleColumnReader(from), Into::DoubleColumnWriter(into)) => copy(from, into, stays),
         (From::ByteArrayColumnReader(from), Into::ByteArrayColumnWriter(into)) => {
             copy(from, into, stays)
         }
@@ -128,7 +128,8 @@ fn copy<Stored: DataType>(
     if rows != stays.len() {
         return Err(ParquetError::General("a column lacks rows".into()));
     }
-    let (mut kept, mut kept_definitions, mut kept_repetitions) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut kept, mut kept_definitions, mut kept_repetitions) =
+        (Vec::new(), Vec::new(), Vec::new());
     let (mut values, mut rows) = (values.into_iter(), stays.iter());
     let mut row_stays = false;
     for place in 0..levels {
@@ -137,7 +138,11 @@ fn copy<Stored: DataType>(
         if repetition == 0 {
             row_stays = rows.next().copied().unwrap_or_default();
         }
-        let value = if definition == deepest { values.next() } else { None };
+        let value = if definition == deepest {
+            values.next()
+        } else {
+            None
+        };
         if row_stays {
             kept_definitions.push(definition);
             kept_repetitions.push(repetition);
