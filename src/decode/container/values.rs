@@ -88,13 +88,10 @@ pub(super) fn long(lines: &mut Lines, value: i64, meaning: Meaning) {
         Meaning::Local(unit) => timestamp(value, unit).map(|text| text + "\""),
         _ => Some(value.to_string()),
     };
-    match text {
-        Some(text) => lines.raw(text.as_bytes()),
-        None => {
-            lines.flaw(Reason::TimeOutOfRange);
-            lines.raw(value.to_string().as_bytes());
-        }
+    if text.is_none() {
+        lines.flaw(Reason::TimeOutOfRange);
     }
+    lines.raw(text.unwrap_or_else(|| value.to_string()).as_bytes());
 }
 
 pub(super) fn float(lines: &mut Lines, value: f32) {
@@ -196,11 +193,8 @@ fn digits(bytes: &[u8]) -> String {
         return "0".into();
     };
     let sign = if is_negative { "-" } else { "" };
-    let mut digits = format!("{sign}{highest}");
-    for group in groups.iter().rev() {
-        digits.push_str(&format!("{group:09}"));
-    }
-    digits
+    let groups = groups.iter().rev().map(|group| format!("{group:09}"));
+    format!("{sign}{highest}{}", groups.collect::<String>())
 }
 
 /// Digits with a decimal point before the last `scale` of them.

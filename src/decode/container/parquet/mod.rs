@@ -117,11 +117,11 @@ fn meaning(column: &ColumnDescriptor) -> Meaning {
         LogicalType::Integer(integer) if !integer.is_signed => Meaning::Unsigned,
         LogicalType::Decimal(_) => decimal(column),
         LogicalType::Date => Meaning::Date,
-        LogicalType::Time(time) => Meaning::TimeOfDay(unit(&time.unit)),
+        LogicalType::Time(time) => Meaning::TimeOfDay(unit(time.unit)),
         LogicalType::Timestamp(timestamp) if timestamp.is_adjusted_to_u_t_c => {
-            Meaning::Instant(unit(&timestamp.unit))
+            Meaning::Instant(unit(timestamp.unit))
         }
-        LogicalType::Timestamp(timestamp) => Meaning::Local(unit(&timestamp.unit)),
+        LogicalType::Timestamp(timestamp) => Meaning::Local(unit(timestamp.unit)),
         LogicalType::Uuid => Meaning::Uuid,
         LogicalType::Float16 => Meaning::Float16,
         _ => Meaning::Itself,
@@ -157,7 +157,7 @@ fn decimal(column: &ColumnDescriptor) -> Meaning {
 /// Beyond it a decimal would be mostly zeros that the file does not hold.
 const LARGEST_SCALE: usize = 1024;
 
-fn unit(unit: &TimeUnit) -> Unit {
+fn unit(unit: TimeUnit) -> Unit {
     match unit {
         TimeUnit::MILLIS => Unit::Milliseconds,
         TimeUnit::MICROS => Unit::Microseconds,

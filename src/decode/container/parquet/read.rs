@@ -166,7 +166,7 @@ impl File {
 /// two bytes of text at least.
 fn announces_too_much(footer: &ParquetMetaData, limits: &Limits) -> bool {
     let too_much =
-        |count: i64| u64::try_from(count).is_err() || count as u64 > limits.max_object_bytes;
+        |count: i64| u64::try_from(count).map_or(true, |count| count > limits.max_object_bytes);
     let mut total: i64 = 0;
     for group in footer.row_groups() {
         for column in group.columns() {
@@ -180,8 +180,11 @@ fn announces_too_much(footer: &ParquetMetaData, limits: &Limits) -> bool {
 }
 
 fn offset(group: &RowGroupMetaData) -> u64 {
-    let starts = group.columns().iter().map(|column| column.byte_range().0);
-    starts.min().unwrap_or_default()
+    let pages = group.columns().iter().map(|column| {
+        let dictionary = column.dictionary_page_offset();
+        dictionary.unwrap_or_else(|| column.data_page_offset())
+    });
+    u64::try_from(pages.min().unwrap_or_default()).unwrap_or_default()
 }
 
 /// Fails if an INT96 of the row group lies where nanoseconds in 64 bits do not reach: Arrow would wrap.

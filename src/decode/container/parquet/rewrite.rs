@@ -12,7 +12,7 @@ use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use parquet::column::writer::{ColumnWriter, ColumnWriterImpl};
 use parquet::data_type::DataType;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::ParquetMetaData;
+use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use parquet::file::properties::{WriterProperties, WriterVersion};
 use parquet::file::reader::{FileReader, RowGroupReader};
 use parquet::file::serialized_reader::SerializedFileReader;
@@ -64,7 +64,7 @@ fn properties(footer: &ParquetMetaData) -> WriterProperties {
     let mut properties = WriterProperties::builder()
         .set_writer_version(version)
         .set_key_value_metadata(file.key_value_metadata().cloned());
-    let columns = footer.row_groups().first().map(|group| group.columns());
+    let columns = footer.row_groups().first().map(RowGroupMetaData::columns);
     for column in columns.unwrap_or_default() {
         let path = column.column_path().clone();
         properties = properties.set_column_compression(path, column.compression());

@@ -32,7 +32,7 @@ pub fn text(text: &str) -> Vec<u8> {
 }
 
 fn bytes(bytes: &[u8]) -> Vec<u8> {
-    [long(bytes.len() as i64), bytes.to_vec()].concat()
+    [long(i64::try_from(bytes.len()).unwrap()), bytes.to_vec()].concat()
 }
 
 pub fn header(schema: &str, codec: &str) -> Vec<u8> {
@@ -55,8 +55,8 @@ pub fn block(records: i64, stored: &[u8]) -> Vec<u8> {
 
 /// A file of one block, uncompressed.
 fn file(schema: &str, records: &[Vec<u8>]) -> Vec<u8> {
-    let data = records.concat();
-    [header(schema, "null"), block(records.len() as i64, &data)].concat()
+    let (count, data) = (i64::try_from(records.len()).unwrap(), records.concat());
+    [header(schema, "null"), block(count, &data)].concat()
 }
 
 /// What a field of `of` becomes, for each of its encodings.

@@ -7,7 +7,7 @@ use ::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use ::parquet::basic::Compression;
 use ::parquet::column::writer::ColumnWriter;
 use ::parquet::data_type::{ByteArray, FixedLenByteArray, Int96};
-use ::parquet::file::metadata::KeyValue;
+use ::parquet::file::metadata::{ColumnChunkMetaData, KeyValue, RowGroupMetaData};
 use ::parquet::file::properties::WriterProperties;
 use ::parquet::file::writer::SerializedFileWriter;
 use ::parquet::schema::parser::parse_message_type;
@@ -320,25 +320,24 @@ fn an_empty_file_holds_nothing() {
     }
 }
 
-fn described(raw: &[u8]) -> (String, Vec<(String, Option<String>)>, Vec<Compression>) {
+struct Described {
+    schema: String,
+    pairs: Vec<KeyValue>,
+    compressions: Vec<Compression>,
+}
+
+fn described(raw: &[u8]) -> Described {
     let reader = ParquetRecordBatchReaderBuilder::try_new(Bytes::copy_from_slice(raw)).unwrap();
-    let metadata = reader.metadata();
-    let file = metadata.file_metadata();
+    let file = reader.metadata().file_metadata();
     let mut schema = Vec::new();
     print_schema(&mut schema, file.schema_descr().root_schema());
-    let pairs = file.key_value_metadata().cloned().unwrap_or_default();
-    let columns = metadata
-        .row_groups()
-        .iter()
-        .flat_map(|group| group.columns());
-    (
-        String::from_utf8(schema).unwrap(),
-        pairs
-            .into_iter()
-            .map(|pair| (pair.key, pair.value))
-            .collect(),
-        columns.map(|column| column.compression()).collect(),
-    )
+    let groups = reader.metadata().row_groups().iter();
+    let columns = groups.flat_map(RowGroupMetaData::columns);
+    Described {
+        schema: String::from_utf8(schema).unwrap(),
+        pairs: file.key_value_metadata().cloned().unwrap_or_default(),
+        compressions: columns.map(ColumnChunkMetaData::compression).collect(),
+    }
 }
 
 #[test]
@@ -355,11 +354,19 @@ fn rows_leave_with_all_that_said_anything_of_them() {
         .map(|batch| batch.unwrap().num_rows())
         .sum();
     assert_eq!(rows, 3);
-    let (schema, pairs, compressions) = described(&left);
-    assert_eq!((&schema, &pairs), (&described(&raw).0, &described(&raw).1));
-    assert!(pairs.iter().any(|(key, _)| key == "team"));
-    assert!(compressions.iter().all(|one| *one == Compression::SNAPPY));
-    assert_eq!(compressions.len(), 2 * 5, "the third row group is gone");
+    let (before, after) = (described(&raw), described(&left));
+    assert_eq!(
+        (&after.schema, &after.pairs),
+        (&before.schema, &before.pairs)
+    );
+    assert!(after.pairs.iter().any(|pair| pair.key == "team"));
+    let is_snappy = |one: &Compression| *one == Compression::SNAPPY;
+    assert!(after.compressions.iter().all(is_snappy));
+    assert_eq!(
+        after.compressions.len(),
+        2 * 5,
+        "the third row group is gone"
+    );
     assert!(raw.windows(3).any(|window| window == b"ada"));
     assert!(!left.windows(3).any(|window| window == b"ada"));
 }
@@ -387,7 +394,7 @@ fn values_of_every_stored_type_are_copied() {
     let again = outline(&left, RawFormat::Parquet);
     assert_eq!(again, [told[1].replacen('1', "0", 1)]);
     assert!(again[0].contains("not_finite"));
-    assert_eq!(described(&left).0, described(&raw).0);
+    assert_eq!(described(&left).schema, described(&raw).schema);
 }
 
 #[test]

@@ -140,7 +140,7 @@ fn bombs_are_refused_by_what_they_announce() {
     assert!(converted.lines.len() <= 20_000 && converted.lines.len() > 15_000);
     assert_eq!(converted.broken.len(), 1);
 
-    let raw = file("required int64 v;", &[Stored::Int64(&[7; 30_000])]);
+    let raw = file("required int64 v;", &[Stored::Int64(&vec![7; 30_000])]);
     let converted = parquet::to_json_lines(&raw, &limits);
     assert_eq!(converted.damage, Some(Reason::ObjectTooLarge));
     assert_eq!(converted.lines, b"null\n");
