@@ -281,6 +281,12 @@ fn as_deep_as_the_limit_is_not_too_deep() {
         b"{\"next\":{\"next\":{\"next\":null}}}\nnull\n"
     );
     assert_eq!(converted.broken[&1].reason, Reason::TooDeep);
+    // Framing draws the line at the same place.
+    let most = Limits::default().max_depth;
+    let data = [vec![2; most - 1], vec![0], vec![2; most], vec![0]].concat();
+    let raw = [header(list, "null"), block(2, &data)].concat();
+    let told = outline(&raw, RawFormat::Avro);
+    assert!(told[0].starts_with("0 {") && told[1].starts_with("1 too_deep: {"));
 }
 
 #[test]
