@@ -1,7 +1,7 @@
 //! Every record of a raw object gets exactly one fate (invariant 1): admitted, quarantined, suppressed or
 //! expired. What is admitted may yet turn out to be a duplicate.
 
-use std::io;
+use std::io::{self, Read};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -13,7 +13,9 @@ use serde::Serialize;
 
 use super::fetch::Fetched;
 use super::rows::{Row, Rows};
-use crate::decode::{Document, FramedRecord, Learning, Limits, Reason, Records, TimeRule};
+use crate::decode::{
+    Document, FramedRecord, Learning, Limits, Plain, RawFormat, Reason, Records, TimeRule,
+};
 use crate::lake::ledger::{Counts, Entry};
 use crate::lake::raw::{first_position, time_rule};
 use crate::lake::rows::{KafkaPosition, RowsError};
@@ -22,6 +24,9 @@ use crate::lake::sort::SortError;
 use crate::lake::subject::Suppression;
 use crate::policy::DatasetPolicy;
 
+/// Bytes of JSON text that an Avro or Parquet file may come to, since all of it is in memory.
+const MOST_CONTAINER_TEXT: u64 = 96 * 1024 * 1024;
+
 /// A record that could not be understood, as a line of a quarantine object.
 #[derive(Debug, Serialize)]
 pub struct Quarantined {
@@ -29,7 +34,8 @@ pub struct Quarantined {
     pub object: String,
     /// Version id of the raw object.
     pub version: String,
-    /// Where the record began in the (decompressed) object, in bytes.
+    /// Where the record began in the (decompressed) object, in bytes; of an Avro or Parquet file, where
+    /// its block or row group begins, or for a record that reads as JSON, where its JSON line does.
     pub offset: u64,
     /// A short, stable name of the reason.
     pub reason: String,
@@ -74,7 +80,13 @@ impl Admission {
             keep_from,
             latest: policy.events.max_ahead.after(site.now),
             suppression: Arc::clone(&site.suppression),
-            limits: Limits::default(),
+            limits: match policy.raw.format {
+                RawFormat::Json => Limits::default(),
+                _ => Limits {
+                    max_object_bytes: MOST_CONTAINER_TEXT,
+                    ..Limits::default()
+                },
+            },
         }
     }
 
@@ -83,9 +95,9 @@ impl Admission {
         Rows::new(payload, &self.policy.events.deduplicate_by)
     }
 
-    /// Sorts the records of one object, the first `skip` left out; admitted events become `rows`. When these are full, `full` is
-    /// given what has been admitted of the object so far: it makes room, or says that this is the end, in
-    /// which case there is no answer.
+    /// Sorts the records of one object, the first `skip` left out; admitted events become `rows`. When
+    /// these are full, `full` is given what has been admitted of the object so far: it makes room, or says
+    /// that this is the end, in which case there is no answer.
     pub fn admit(
         &self,
         fetched: &Fetched,
@@ -93,14 +105,17 @@ impl Admission {
         rows: &mut Rows,
         mut full: impl FnMut(Admitted, &mut Rows) -> Result<bool, RowsError>,
     ) -> Result<Option<Admitted>, RowsError> {
+        let bytes = self.container(fetched)?;
+        let plain = bytes.as_deref().map(|bytes| self.plain(bytes));
         let mut object = Object {
             admission: self,
             fetched,
             first: first_position(&fetched.version.key),
+            plain: plain.as_ref(),
             admitted: empty(fetched, skip, rows.len()),
             rows,
         };
-        let mut records = Records::new(fetched.reader().map_err(SortError::from)?, &self.limits);
+        let mut records = Records::new(text(fetched, plain.as_ref())?, &self.limits);
         let mut end = 0;
         while let Some(record) = records.next_record() {
             end = record.offset + record.length;
@@ -124,18 +139,46 @@ impl Admission {
             object.admitted.entry.damaged = true;
             object.lose_tail(reason, end);
         }
+        object.admitted.entry.damaged |= plain.as_ref().is_some_and(|plain| plain.damage.is_some());
         Ok(Some(object.rows.close(object.admitted)))
     }
 
     /// Takes note of all events of an object, for what columns they need.
     pub fn learn(&self, fetched: &Fetched, learning: &mut Learning) -> Result<(), SortError> {
-        let mut records = Records::new(fetched.reader()?, &self.limits);
+        let bytes = self.container(fetched)?;
+        let plain = bytes.as_deref().map(|bytes| self.plain(bytes));
+        let mut records = Records::new(text(fetched, plain.as_ref())?, &self.limits);
         while let Some(record) = records.next_record() {
             if let Ok(event) = &record.content {
                 learning.observe(event);
             }
         }
         Ok(())
+    }
+
+    /// The bytes of an Avro or Parquet file, which is read whole.
+    fn container(&self, fetched: &Fetched) -> Result<Option<Vec<u8>>, SortError> {
+        if self.policy.raw.format == RawFormat::Json {
+            return Ok(None);
+        }
+        let mut bytes = Vec::new();
+        fetched.reader()?.read_to_end(&mut bytes)?;
+        Ok(Some(bytes))
+    }
+
+    fn plain<'raw>(&self, bytes: &'raw [u8]) -> Plain<'raw> {
+        Plain::of(bytes, self.policy.raw.format, &self.limits)
+    }
+}
+
+/// The JSON text of an object.
+fn text<'a>(
+    fetched: &'a Fetched,
+    plain: Option<&'a Plain<'_>>,
+) -> Result<Box<dyn Read + Send + 'a>, SortError> {
+    match plain {
+        Some(plain) => Ok(Box::new(&plain.data[..])),
+        None => Ok(fetched.reader()?),
     }
 }
 
@@ -161,6 +204,7 @@ struct Object<'a> {
     admission: &'a Admission,
     fetched: &'a Fetched,
     first: Option<KafkaPosition>,
+    plain: Option<&'a Plain<'a>>,
     admitted: Admitted,
     rows: &'a mut Rows,
 }
@@ -170,6 +214,10 @@ impl Object<'_> {
         let admission = self.admission;
         let pii = &admission.policy.pii;
         self.admitted.entry.counts.read += 1;
+        let record = match self.plain {
+            Some(plain) => plain.restore_framed(record),
+            None => record,
+        };
         let (offset, bytes, ordinal) = (record.offset, record.bytes, record.ordinal);
         let event = match record.content {
             Ok(event) => event,
@@ -203,8 +251,8 @@ impl Object<'_> {
 
     fn row(&mut self, event: &Document, time: DateTime<Utc>, (ordinal, bytes): (u64, u64)) {
         let offset = self.first.as_ref().and_then(|first| {
-            let ordinal = i64::try_from(ordinal).ok()?;
-            Some((first, first.offset.checked_add(ordinal)?))
+            let place = self.plain.map_or(Some(ordinal), |plain| plain.place(ordinal))?;
+            Some((first, first.offset.checked_add_unsigned(place)?))
         });
         self.rows.push(&Row {
             event,

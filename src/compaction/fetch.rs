@@ -13,6 +13,7 @@ use md5::{Digest, Md5};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::apply::CompactionError;
+use crate::decode::RawFormat;
 use crate::lake::error::{S3Error, S3ErrorKind};
 use crate::lake::ledger::Ledger;
 use crate::lake::raw;
@@ -25,6 +26,8 @@ use crate::policy::DatasetPolicy;
 const READ_AT_ONCE: usize = 128;
 /// Larger objects are read into the spill folder.
 const LARGEST_IN_MEMORY: u64 = 8 * 1024 * 1024;
+/// Avro and Parquet files are read whole; S3 has room for larger ones, memory has not.
+const LARGEST_CONTAINER: u64 = 16 * 1024 * 1024;
 /// What a permit stands for, in bytes.
 const PERMIT_BYTES: u64 = 1024;
 
@@ -106,6 +109,13 @@ async fn fetch_one(
     version: &ObjectVersion,
     share: OwnedSemaphorePermit,
 ) -> Result<Outcome, CompactionError> {
+    if policy.raw.format != RawFormat::Json && version.size > LARGEST_CONTAINER {
+        return Ok(Outcome::Waits(format!(
+            "{}: larger than the 16 MiB that an Avro or Parquet file may have here; it stays as it is, \
+             uncompacted",
+            version.key
+        )));
+    }
     match read(site, policy, version).await {
         Ok(body) => {
             let fetched = Fetched {

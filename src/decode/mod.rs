@@ -1,6 +1,6 @@
 //! Bytes of a raw object → framed records → events → Arrow, and back: nothing lost.
 //!
-//! The way through: [`decompress`] by magic bytes, [`frame`] into records (good ones hold a
+//! The way through: [`Plain`] text, [`decompress`]ed by magic bytes or converted from Avro and Parquet, [`frame`] into records (good ones hold a
 //! [`Json`] object, broken ones a [`Reason`]), [`event_time`], [`learn`] the columns, [`to_batch`],
 //! and to prove it [`rebuild`] and [`fingerprint`]. [`remove_records`] and [`compress`] write a raw
 //! object again without some of its records.
@@ -38,6 +38,7 @@ mod batch;
 mod codec;
 mod column_type;
 mod columns;
+mod container;
 mod document;
 mod event_columns;
 mod fingerprint;
@@ -47,6 +48,7 @@ mod learn;
 mod names;
 mod number;
 mod parse;
+mod plain;
 mod reason;
 mod rebuild;
 mod records;
@@ -63,6 +65,7 @@ mod tests;
 pub use batch::{BatchError, to_batch};
 pub use codec::{Codec, Decompressed, compress, decompress};
 pub use column_type::{ColumnType, UnknownType};
+pub use container::RawFormat;
 pub use document::Document;
 pub use event_columns::EventColumns;
 pub use fingerprint::{fingerprint, fingerprints};
@@ -71,6 +74,7 @@ pub use json::{EmptyName, FieldPath, Json, MAX_DEPTH, semantically_equal};
 pub use learn::{Learned, Learning, NewFields, RescueCause, RescuedField, SchemaRules, learn};
 pub use names::{RESCUED, RESERVED, is_allowed, is_reserved, same_but_for_case};
 pub use number::{Decimal, Number};
+pub use plain::Plain;
 pub use reason::Reason;
 pub use rebuild::{RebuildError, rebuild, rebuild_part};
 pub use records::{FramedRecord, Records};

@@ -40,6 +40,16 @@ pub enum Reason {
     CompressionCorrupt,
     #[error("the object is larger than the limit once decompressed")]
     ObjectTooLarge,
+    #[error("the record holds NaN or an infinity, which JSON cannot say")]
+    NotFinite,
+    #[error("the object is not in the raw format that the policy names")]
+    WrongFormat,
+    #[error("the file's own schema cannot be read or holds a type that is not supported")]
+    ContainerSchema,
+    #[error("the file of records ends too early")]
+    ContainerTruncated,
+    #[error("the file of records is damaged")]
+    ContainerCorrupt,
     #[error("the event has no time")]
     TimeMissing,
     #[error("the event has more than one time")]
@@ -74,6 +84,11 @@ impl Reason {
             Self::CompressionTruncated => "compression_truncated",
             Self::CompressionCorrupt => "compression_corrupt",
             Self::ObjectTooLarge => "object_too_large",
+            Self::NotFinite => "not_finite",
+            Self::WrongFormat => "wrong_format",
+            Self::ContainerSchema => "container_schema",
+            Self::ContainerTruncated => "container_truncated",
+            Self::ContainerCorrupt => "container_corrupt",
             Self::TimeMissing => "time_missing",
             Self::TimeAmbiguous => "time_ambiguous",
             Self::TimeUnparsable => "time_unparsable",

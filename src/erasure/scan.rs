@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::Sought;
 use super::apply::quarantined_record;
 use super::request::OpenRequest;
-use crate::decode::{self, Json, Limits, Reason};
+use crate::decode::{self, Json, Limits, Plain, RawFormat, Reason};
 use crate::lake::error::{S3Error, S3ErrorKind};
 use crate::lake::parquet_files;
 use crate::lake::raw::is_partly_unread;
@@ -212,18 +212,24 @@ impl<'a> Content<'a> {
 
     fn raw(policy: &'a DatasetPolicy, bytes: &[u8]) -> Self {
         let limits = Limits::default();
-        let decompressed = decode::decompress(bytes, &limits);
-        if is_partly_unread(decompressed.damage) {
+        let plain = Plain::of(bytes, policy.raw.format, &limits);
+        if is_partly_unread(plain.damage) {
             return Self::Unreadable;
         }
-        let plain = decompressed.data.into_owned();
         let (mut events, mut broken) = (Vec::new(), Vec::new());
-        for record in decode::frame(&plain, &limits) {
+        for record in plain.records(&limits) {
             match record.content {
                 Ok(event) => events.push(event),
                 Err(Reason::UnknownCompression | Reason::WideEncoding) => return Self::Unreadable,
                 Err(_) => broken.push(record.bytes.to_vec()),
             }
+        }
+        let is_json = policy.raw.format == RawFormat::Json;
+        let (mut plain, metadata) = (plain.data.into_owned(), plain.metadata);
+        if !is_json {
+            // Neither is in the text.
+            plain.extend(metadata);
+            plain.extend(broken.iter().flatten());
         }
         Self::Events {
             policy,

@@ -13,7 +13,7 @@ use super::rows::KafkaPosition;
 use super::s3::{Object, ObjectVersion, Pick, PutIf};
 use super::site::Site;
 use super::tables::Table;
-use crate::decode::{self, Codec, Json, Limits, Reason, Record, TimeRule};
+use crate::decode::{self, Json, Limits, Plain, RawFormat, Reason, Record, TimeRule};
 use crate::policy::{self, DatasetPolicy, EventsPolicy};
 
 /// What rewriting a raw object came to.
@@ -213,8 +213,8 @@ async fn rewrite_version(
     }
     let limits = Limits::default();
     let bytes = object.bytes.clone();
-    let plain = decode::decompress(&bytes, &limits);
-    let records = decode::frame(&plain.data, &limits);
+    let plain = Plain::of(&bytes, policy.raw.format, &limits);
+    let records = plain.records(&limits);
     let mut dropped: BTreeSet<u64> = records
         .iter()
         .filter(|record| drop(record))
@@ -237,7 +237,7 @@ async fn rewrite_version(
     if !version.latest {
         return Ok(Step::Without(count));
     }
-    let Some(body) = without(&plain.data, &records, &mut dropped) else {
+    let Some(body) = without(&plain, &bytes, policy.raw.format, &records, &mut dropped) else {
         return Err(S3Error::new(
             format!("rewrite s3://{bucket}/{}", version.key),
             "its broken records cannot be told apart once others are gone; look at it by hand",
@@ -247,7 +247,7 @@ async fn rewrite_version(
     let dates: BTreeSet<NaiveDate> = left(&records, &dropped)
         .filter_map(|record| event_date(record.content.as_ref().ok()?, policy))
         .collect();
-    let replaced = replace(site, policy, version, object, plain.codec, &body, &dates).await?;
+    let replaced = replace(site, policy, version, object, body, &dates).await?;
     Ok(if replaced {
         Step::Without(count)
     } else {
@@ -264,16 +264,24 @@ fn left<'a>(
         .filter(|record| !dropped.contains(&record.ordinal))
 }
 
-/// The data without the dropped records, but only if it reads as exactly the others. Where broken records
+/// The object without the dropped records, but only if it reads as exactly the others. Where broken records
 /// would run together they go too: quarantine keeps them whole.
-fn without(data: &[u8], records: &[Record<'_>], dropped: &mut BTreeSet<u64>) -> Option<Vec<u8>> {
+fn without(
+    plain: &Plain<'_>,
+    raw: &[u8],
+    format: RawFormat,
+    records: &[Record<'_>],
+    dropped: &mut BTreeSet<u64>,
+) -> Option<Vec<u8>> {
+    let limits = Limits::default();
     for also_broken in [false, true] {
         if also_broken {
             let broken = records.iter().filter(|record| record.content.is_err());
             dropped.extend(broken.map(|record| record.ordinal));
         }
-        let body = decode::remove_records(data, records, &|ordinal| dropped.contains(&ordinal));
-        let again = decode::frame(&body, &Limits::default());
+        let body = plain.without(raw, records, dropped, &limits)?;
+        let read_back = Plain::of(&body, format, &limits);
+        let again = read_back.records(&limits);
         let same = left(records, dropped)
             .map(|record| record.bytes)
             .eq(again.iter().map(|record| record.bytes));
@@ -290,16 +298,14 @@ async fn replace(
     policy: &DatasetPolicy,
     version: &ObjectVersion,
     object: Object,
-    codec: Codec,
-    body: &[u8],
+    body: Vec<u8>,
     dates: &BTreeSet<NaiveDate>,
 ) -> Result<bool, S3Error> {
-    let bytes = decode::compress(body, codec);
-    let length = bytes.len() as u64;
-    let to = hex::encode(Md5::digest(&bytes));
+    let length = body.len() as u64;
+    let to = hex::encode(Md5::digest(&body));
     announce(site, policy, version, to.clone(), length, dates).await?;
     let kept = Object {
-        bytes: bytes.into(),
+        bytes: body.into(),
         ..object
     };
     let bucket = &policy.raw.location.bucket;
@@ -333,9 +339,11 @@ mod tests {
     use super::*;
 
     fn without_first(data: &str) -> Option<(String, usize)> {
-        let records = decode::frame(data.as_bytes(), &Limits::default());
+        let (raw, format) = (data.as_bytes(), RawFormat::Json);
+        let plain = Plain::of(raw, format, &Limits::default());
+        let records = plain.records(&Limits::default());
         let mut dropped = BTreeSet::from([0]);
-        let body = without(data.as_bytes(), &records, &mut dropped)?;
+        let body = without(&plain, raw, format, &records, &mut dropped)?;
         Some((String::from_utf8(body).unwrap(), dropped.len()))
     }
 

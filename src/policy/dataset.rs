@@ -18,7 +18,7 @@ use super::section::{Key, Section};
 use super::size::ByteSize;
 use super::span::Span;
 use super::yaml::{self, Content};
-use crate::decode::{ColumnType, FieldPath};
+use crate::decode::{ColumnType, FieldPath, RawFormat};
 
 /// One service's events: where they come from and what happens to them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +44,8 @@ pub struct DatasetPolicy {
 pub struct RawPolicy {
     /// Where they lie.
     pub location: S3Location,
+    /// What their bytes are.
+    pub format: RawFormat,
     /// How long they are kept, counted from the commit that holds their events;
     /// none means forever.
     pub keep: Option<Span>,
@@ -140,6 +142,7 @@ const FILE: &[Key] = &[
 const PII_OR_NONE: &str = "{ identifiers: { user_id: [userId] } }` or `pii: none";
 const RAW: &[Key] = &[
     Key::new("location", "s3://acme-cart-events/topics/cart/"),
+    Key::new("format", "json"),
     Key::new("keep", "30 days after compaction"),
 ];
 const EVENTS: &[Key] = &[
@@ -223,9 +226,11 @@ fn dataset(path: &str, file: &Section<'_>) -> Option<PlacedDataset> {
 fn raw(file: &Section<'_>) -> Option<(RawPolicy, Position)> {
     let section = file.section("raw", RAW)?;
     let location = section.required("location", str::parse);
+    let format = section.or_default("format", RawFormat::default(), raw_format);
     let keep = section.or_default("keep", None, |text| after_compaction(text).map(Some));
     let policy = RawPolicy {
         location: location?,
+        format: format?,
         keep: keep?,
     };
     Some((policy, section.value_at("location")))
@@ -335,6 +340,16 @@ fn identifiers(pii: &Section<'_>) -> Option<BTreeMap<String, Vec<FieldPath>>> {
         identifiers.insert(entry.key.clone(), paths);
     }
     Some(identifiers)
+}
+
+/// Compressed JSON needs no word of its own: its first bytes tell.
+fn raw_format(text: &str) -> Result<RawFormat, ValueError> {
+    match text {
+        "json" => Ok(RawFormat::Json),
+        "avro" => Ok(RawFormat::Avro),
+        "parquet" => Ok(RawFormat::Parquet),
+        _ => Err(ValueError::new("it is json, avro or parquet")),
+    }
 }
 
 fn after_compaction(text: &str) -> Result<Span, ValueError> {

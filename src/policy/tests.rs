@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::*;
-use crate::decode::{ColumnType, FieldPath};
+use crate::decode::{ColumnType, FieldPath, RawFormat};
 
 mod dataset_refusals;
 mod files;
@@ -70,6 +70,7 @@ fn the_shortest_policies_take_the_defaults() {
 
     let cart = policies.dataset("cart").expect("the dataset");
     assert_eq!(cart.raw.keep, None);
+    assert_eq!(cart.raw.format, RawFormat::Json);
     assert_eq!(cart.events.time_unit, TimeUnit::Text);
     assert_eq!(cart.events.zone, None);
     assert_eq!(cart.events.max_ahead.to_string(), "1 day");
@@ -112,6 +113,7 @@ version: 1
 dataset: payment
 raw:
   location: s3://acme-payment-events/topics/payment/
+  format: parquet
   keep: 30 days after compaction
 events:
   time: header.time
@@ -138,6 +140,7 @@ pii:
         parse(&[("lake.yaml", LAKE), ("datasets/payment.yaml", payment)]).expect("policies");
     let payment = policies.dataset("payment").expect("the dataset");
     assert_eq!(payment.raw.location.bucket, "acme-payment-events");
+    assert_eq!(payment.raw.format, RawFormat::Parquet);
     assert_eq!(payment.raw.keep, Some("30 days".parse().expect("a span")));
     assert_eq!(payment.events.time.names(), ["header", "time"]);
     assert_eq!(payment.events.time_unit, TimeUnit::Text);

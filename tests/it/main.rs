@@ -17,6 +17,7 @@ mod bad_input;
 mod dry_run;
 mod erasure;
 mod first_night;
+mod formats;
 mod grace;
 mod killed;
 mod late_and_again;

@@ -252,6 +252,12 @@ fn a_wrong_event_setting_says_why_and_what_instead() {
         ),
         (
             "events:\n",
+            "  format: csv\nevents:\n",
+            "5:11: `format` under `raw` cannot be `csv`: it is json, avro or parquet",
+            "write `format: json`",
+        ),
+        (
+            "events:\n",
             "events:\n  time_unit: seconds\n",
             "6:14: `time_unit` under `events` cannot be `seconds`: \
              it is text, epoch_seconds, epoch_milliseconds or epoch_microseconds",

@@ -4,7 +4,11 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use arrow::array::RecordBatch;
+use arrow_avro::reader::ReaderBuilder;
+use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::tables;
 
@@ -30,7 +34,7 @@ pub fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// The files under `folder` that hold `identifier` as a whole word: in their name, in their bytes, in
-/// their bytes once decompressed, in a value of a Parquet file.
+/// their bytes once decompressed, in a value of a Parquet or Avro file.
 pub fn mentioning(folder: &Path, identifier: &str) -> Vec<PathBuf> {
     let mut found = files(folder);
     found.retain(|file| {
@@ -51,14 +55,28 @@ fn mentions(file: &Path, identifier: &str) -> bool {
         let _ = MultiGzDecoder::new(&bytes[..]).read_to_end(&mut plain);
         return holds_word(&plain, identifier);
     }
-    bytes.starts_with(b"PAR1") && parquet_mentions(file, identifier)
+    batches_mention(&batches(&bytes), identifier)
 }
 
-fn parquet_mentions(file: &Path, identifier: &str) -> bool {
-    for batch in tables::read(file) {
+/// The rows of a Parquet file or an Avro container; none of any other.
+pub fn batches(bytes: &[u8]) -> Vec<RecordBatch> {
+    if bytes.starts_with(b"PAR1") {
+        let reader =
+            ParquetRecordBatchReaderBuilder::try_new(Bytes::copy_from_slice(bytes)).unwrap();
+        return reader.build().unwrap().map(Result::unwrap).collect();
+    }
+    if bytes.starts_with(b"Obj\x01") {
+        let reader = ReaderBuilder::new().build(bytes).unwrap();
+        return reader.map(Result::unwrap).collect();
+    }
+    Vec::new()
+}
+
+fn batches_mention(batches: &[RecordBatch], identifier: &str) -> bool {
+    for batch in batches {
         for field in batch.schema().fields() {
             for row in 0..batch.num_rows() {
-                let cell = tables::cell(&batch, field.name(), row);
+                let cell = tables::cell(batch, field.name(), row);
                 if holds_word(cell.as_bytes(), identifier) {
                     return true;
                 }
