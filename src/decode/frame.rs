@@ -12,10 +12,10 @@
 //! Every byte that is not white space, a byte order mark, or a bracket or comma of a top-level
 //! array belongs to exactly one record (invariants 1 and 2).
 
-use super::json::MAX_DEPTH;
 use super::resync::{end_of_broken, end_of_broken_element, trim_end};
 use super::scan::{end_of_value, is_white_space, skip_white_space};
-use super::{Json, Limits, Reason, parse};
+use super::tape::Tape;
+use super::{Document, Json, Limits, Reason};
 
 pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 const ZSTD_MAGIC: &[u8] = b"\x28\xb5\x2f\xfd";
@@ -38,7 +38,7 @@ pub fn frame<'data>(data: &'data [u8], limits: &Limits) -> Vec<Record<'data>> {
     let mut framer = Framer {
         data,
         max_record_bytes: limits.max_record_bytes,
-        max_depth: limits.max_depth.min(MAX_DEPTH - 2),
+        max_depth: limits.depth(),
         records: Vec::new(),
     };
     if let Some(reason) = unreadable(data) {
@@ -135,7 +135,8 @@ impl Framer<'_> {
         let content = match broken {
             _ if bytes.len() as u64 > self.max_record_bytes => Err(Reason::RecordTooLarge),
             Some(reason) => Err(reason),
-            None => parse::parse(bytes, self.max_depth),
+            None => Document::value(bytes, self.max_depth, &mut Tape::default())
+                .map(|value| value.to_json()),
         };
         self.records.push(Record {
             ordinal: self.records.len() as u64,

@@ -34,7 +34,6 @@
 //!
 //! Keeps invariant 2 (lossless) and what 1 (conservation) and 5 (no early delete) rest on.
 
-mod batch;
 mod codec;
 mod columns;
 mod document;
@@ -42,28 +41,29 @@ mod event_columns;
 mod fingerprint;
 mod frame;
 mod json;
+mod layout;
 mod learn;
 mod names;
 mod number;
-mod parse;
 mod reason;
 mod rebuild;
 mod records;
 mod remove;
 mod rescued;
 mod resync;
+mod row_fingerprints;
 mod scan;
 mod shape;
+mod tape;
 mod time;
 
 #[cfg(test)]
 mod tests;
 
-pub use batch::{BatchError, to_batch};
 pub use codec::{Codec, Decompressed, compress, decompress};
 pub use document::Document;
-pub use event_columns::EventColumns;
-pub use fingerprint::{fingerprint, fingerprints};
+pub use event_columns::{BatchError, EventColumns, to_batch};
+pub use fingerprint::fingerprint;
 pub use frame::{Record, frame};
 pub use json::{EmptyName, FieldPath, Json, MAX_DEPTH, semantically_equal};
 pub use learn::{Learned, Learning, NewFields, RescueCause, RescuedField, SchemaRules, learn};
@@ -73,6 +73,7 @@ pub use reason::Reason;
 pub use rebuild::{RebuildError, rebuild};
 pub use records::{FramedRecord, Records};
 pub use remove::remove_records;
+pub use row_fingerprints::fingerprints;
 pub use time::{TimeRule, TimeUnit, event_time};
 
 /// What a raw object may cost.
@@ -93,5 +94,11 @@ impl Default for Limits {
             max_record_bytes: 32 * 1024 * 1024,
             max_depth: 128,
         }
+    }
+}
+
+impl Limits {
+    fn depth(&self) -> usize {
+        self.max_depth.min(MAX_DEPTH - 2)
     }
 }

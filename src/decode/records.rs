@@ -70,7 +70,7 @@ impl<Source: Read> Records<Source> {
             .into_iter()
             .map(|record| {
                 let start = usize::try_from(record.offset).unwrap_or(usize::MAX);
-                let content = record.content.map(Document::from_json);
+                let content = record.content.and_then(|json| Document::of(&json));
                 (record.ordinal, start, record.bytes.len(), content)
             })
             .collect();
