@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use super::json::{MAX_DEPTH, push_quoted};
 use super::number::Number;
 use super::scan::{misplaced, skip_white_space};
-use super::tape::{Kind, MOST_BYTES, Node, Tape};
+use super::tape::{Kind, Node, Tape};
 use super::time::{Scalar, TimeRule, time_of};
 use super::{FieldPath, Json, Limits, Reason};
 
@@ -33,7 +33,7 @@ impl Document {
         limits: &Limits,
         tape: &mut Tape,
     ) -> Result<Self, Reason> {
-        if record.len() as u64 > limits.max_record_bytes.min(MOST_BYTES) {
+        if record.len() as u64 > limits.record_bytes() {
             return Err(Reason::RecordTooLarge);
         }
         Self::value(record, limits.depth(), tape)?.only_objects()

@@ -56,6 +56,7 @@ mod scan;
 mod shape;
 mod tape;
 mod time;
+mod window;
 
 #[cfg(test)]
 mod tests;
@@ -79,9 +80,12 @@ pub use time::{TimeRule, TimeUnit, event_time};
 /// What a raw object may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of an object once decompressed.
+    /// Bytes that a compressed object may decompress to, whatever its size. What is read record by record
+    /// may be larger if its expansion is no more than `max_expansion`. Plain objects need no such limit.
     pub max_object_bytes: u64,
-    /// Bytes of one record.
+    /// How many times its stored size a compressed object may decompress to.
+    pub max_expansion: u64,
+    /// Bytes of one record; never more than 512 MiB.
     pub max_record_bytes: u64,
     /// Containers within one another; never more than [`MAX_DEPTH`] less two.
     pub max_depth: usize,
@@ -91,6 +95,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_object_bytes: 512 * 1024 * 1024,
+            max_expansion: 200,
             max_record_bytes: 32 * 1024 * 1024,
             max_depth: 128,
         }
@@ -100,5 +105,16 @@ impl Default for Limits {
 impl Limits {
     fn depth(&self) -> usize {
         self.max_depth.min(MAX_DEPTH - 2)
+    }
+
+    fn record_bytes(&self) -> u64 {
+        self.max_record_bytes.min(tape::MOST_BYTES)
+    }
+
+    /// How far into an object framing looks where something is broken. Objects that are no larger are
+    /// framed as wholes.
+    fn reach(&self) -> u64 {
+        const LOOK_AHEAD: u64 = 64 * 1024;
+        self.record_bytes() + LOOK_AHEAD
     }
 }
