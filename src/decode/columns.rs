@@ -4,21 +4,21 @@
 //! taken only if the column gives back an equal one; otherwise the column gets null and the
 //! caller rescues the value. Keeps invariant 2.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, BooleanBuilder, Float64Builder, Int64Builder, LargeListArray, ListArray,
-    NullBufferBuilder, StringBuilder, StructArray, new_null_array,
+    Array, ArrayBuilder, ArrayRef, BooleanBuilder, Float64Builder, Int64Builder, LargeListArray,
+    ListArray, NullBufferBuilder, StringBuilder, StructArray, new_null_array,
 };
 use arrow::buffer::OffsetBuffer;
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, FieldRef, Fields};
 use arrow::error::ArrowError;
 
-use super::Json;
-use super::json::by_key;
-use super::rescued::Trail;
+use super::document::{Content, Elements, Members, Value};
+use super::layout::{Gathered, Layout};
+use super::number::{exact_f64, exact_i64};
+use super::rescued::{Place, Trail};
 
 /// One column that is being built.
 pub(super) enum Column {
@@ -26,14 +26,14 @@ pub(super) enum Column {
     Integer(Int64Builder),
     Decimal(Float64Builder),
     Text(StringBuilder, DataType),
-    Struct(StructColumn),
+    Struct(Box<StructColumn>),
     List(Box<ListColumn>),
     /// A type that no JSON value is put into: nulls only.
     Other(DataType, usize),
 }
 
 impl Column {
-    pub fn new(data_type: &DataType) -> Self {
+    fn new(data_type: &DataType) -> Self {
         match data_type {
             DataType::Boolean => Self::Boolean(BooleanBuilder::new()),
             DataType::Int64 => Self::Integer(Int64Builder::new()),
@@ -41,7 +41,7 @@ impl Column {
             DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
                 Self::Text(StringBuilder::new(), data_type.clone())
             }
-            DataType::Struct(fields) => Self::Struct(StructColumn::new(fields)),
+            DataType::Struct(fields) => Self::Struct(Box::new(StructColumn::new(fields, false))),
             DataType::List(element) => Self::List(Box::new(ListColumn::new(element, false))),
             DataType::LargeList(element) => Self::List(Box::new(ListColumn::new(element, true))),
             other => Self::Other(other.clone(), 0),
@@ -50,51 +50,73 @@ impl Column {
 
     /// Appends the value if it fits; otherwise appends null and returns false. Parts of an object
     /// or list that do not fit are rescued on the way.
-    pub fn append(&mut self, value: &Json, trail: &mut Trail) -> bool {
-        match (&mut *self, value) {
-            (Self::Boolean(builder), Json::Bool(value)) => {
-                builder.append_value(*value);
+    fn append(&mut self, value: Value<'_>, place: Place<'_>, trail: &mut Trail) -> bool {
+        match (&mut *self, value.content()) {
+            (Self::Boolean(builder), Content::Bool(value)) => {
+                builder.append_value(value);
                 return true;
             }
-            (Self::Integer(builder), Json::Number(number)) => {
-                builder.append_option(number.to_exact_i64());
-                return number.to_exact_i64().is_some();
+            (Self::Integer(builder), Content::Number(number)) => {
+                let integer = exact_i64(number);
+                builder.append_option(integer);
+                return integer.is_some();
             }
-            (Self::Decimal(builder), Json::Number(number)) => {
-                builder.append_option(number.to_exact_f64());
-                return number.to_exact_f64().is_some();
+            (Self::Decimal(builder), Content::Number(number)) => {
+                let decimal = exact_f64(number);
+                builder.append_option(decimal);
+                return decimal.is_some();
             }
-            (Self::Text(builder, _), Json::String(text)) if has_room(builder, text) => {
+            (Self::Text(builder, _), Content::Text(text)) if has_room(builder, text) => {
                 builder.append_value(text);
                 return true;
             }
-            (Self::Struct(column), Json::Object(members)) => {
-                column.append(members, trail);
+            (Self::Struct(column), Content::Object(members)) => {
+                column.append(members, Some(&place), trail);
                 return true;
             }
-            (Self::List(column), Json::Array(elements)) => {
-                column.append(elements, trail);
+            (Self::List(column), Content::Array(elements)) => {
+                column.append(elements, &place, trail);
                 return true;
             }
             _ => {}
         }
-        self.append_null();
+        self.append_nulls(1);
         false
     }
 
-    pub fn append_null(&mut self) {
+    fn append_nulls(&mut self, count: usize) {
         match self {
-            Self::Boolean(builder) => builder.append_null(),
-            Self::Integer(builder) => builder.append_null(),
-            Self::Decimal(builder) => builder.append_null(),
-            Self::Text(builder, _) => builder.append_null(),
-            Self::Struct(column) => column.append_null(),
-            Self::List(column) => column.append_null(),
-            Self::Other(_, length) => *length += 1,
+            Self::Boolean(builder) => builder.append_nulls(count),
+            Self::Integer(builder) => builder.append_nulls(count),
+            Self::Decimal(builder) => builder.append_nulls(count),
+            Self::Text(builder, _) => builder.append_nulls(count),
+            Self::Struct(column) => column.present.append_n_nulls(count),
+            Self::List(column) => column.append_nulls(count),
+            Self::Other(_, length) => *length += count,
         }
     }
 
-    pub fn finish(self) -> Result<ArrayRef, ArrowError> {
+    fn len(&self) -> usize {
+        match self {
+            Self::Boolean(builder) => builder.len(),
+            Self::Integer(builder) => builder.len(),
+            Self::Decimal(builder) => builder.len(),
+            Self::Text(builder, _) => builder.len(),
+            Self::Struct(column) => column.present.len(),
+            Self::List(column) => column.present.len(),
+            Self::Other(_, length) => *length,
+        }
+    }
+
+    /// Makes good for the rows that had nothing for this column.
+    fn catch_up(&mut self, length: usize) {
+        let missing = length.saturating_sub(self.len());
+        if missing > 0 {
+            self.append_nulls(missing);
+        }
+    }
+
+    fn finish(self) -> Result<ArrayRef, ArrowError> {
         match self {
             Self::Boolean(mut builder) => Ok(Arc::new(builder.finish())),
             Self::Integer(mut builder) => Ok(Arc::new(builder.finish())),
@@ -116,79 +138,99 @@ pub(super) fn has_room(builder: &StringBuilder, text: &str) -> bool {
 /// A struct, or the row of an event itself.
 pub(super) struct StructColumn {
     fields: Fields,
+    /// They lag behind while the rows have nothing for them.
     columns: Vec<Column>,
-    position_of: HashMap<String, usize>,
+    layout: Layout,
     present: NullBufferBuilder,
 }
 
 impl StructColumn {
-    pub fn new(fields: &Fields) -> Self {
-        let names = fields.iter().enumerate().rev();
+    pub fn new(fields: &Fields, is_event: bool) -> Self {
         Self {
             fields: fields.clone(),
             columns: fields
                 .iter()
                 .map(|field| Column::new(field.data_type()))
                 .collect(),
-            position_of: names
-                .map(|(position, field)| (field.name().clone(), position))
-                .collect(),
+            layout: Layout::new(fields, is_event),
             present: NullBufferBuilder::new(0),
         }
     }
 
-    pub fn append(&mut self, members: &[(String, Json)], trail: &mut Trail) {
+    pub fn rows(&self) -> usize {
+        self.present.len()
+    }
+
+    pub fn append(&mut self, members: Members<'_>, around: Option<&Place<'_>>, trail: &mut Trail) {
+        let row = self.present.len();
         self.present.append_non_null();
-        let mut seen = vec![false; self.columns.len()];
-        for (key, values) in by_key(members) {
-            let position = self.position_of.get(key).copied();
-            let column = position.and_then(|position| {
-                seen.get_mut(position).map(|seen| *seen = true)?;
-                self.columns.get_mut(position)
-            });
-            trail.inside(key, |trail| append_member(column, &values, trail));
+        if !self.layout.adopt(members.clone()) {
+            return self.append_gathered(Gathered::of(members), row, around, trail);
         }
-        for (column, seen) in self.columns.iter_mut().zip(seen) {
-            if !seen {
-                column.append_null();
+        for (slot, (key, value)) in self.layout.slots().iter().zip(members) {
+            let place = Place::member(around, key);
+            let column = slot.field.and_then(|field| self.columns.get_mut(field));
+            let Some(column) = column else {
+                trail.keep(&place, &[value]);
+                trail.look_for_new_fields(slot.may_be_column, value, &place);
+                continue;
+            };
+            column.catch_up(row);
+            if !column.append(value, place, trail) {
+                trail.keep(&place, &[value]);
             }
         }
     }
 
-    fn append_null(&mut self) {
-        self.present.append_null();
-        for column in &mut self.columns {
-            column.append_null();
+    /// Appends an object with duplicate or very many keys.
+    #[cold]
+    fn append_gathered(
+        &mut self,
+        gathered: Gathered<'_>,
+        row: usize,
+        around: Option<&Place<'_>>,
+        trail: &mut Trail,
+    ) {
+        for (key, values) in gathered.by_key {
+            let place = Place::member(around, key);
+            let slot = self.layout.slot_of(key);
+            let column = slot.field.and_then(|field| self.columns.get_mut(field));
+            let (Some(column), Some(last)) = (column, values.last()) else {
+                trail.keep(&place, &values);
+                for value in values {
+                    trail.look_for_new_fields(slot.may_be_column, value, &place);
+                }
+                continue;
+            };
+            column.catch_up(row);
+            if values.len() > 1 {
+                trail.silently(|trail| column.append(*last, place, trail));
+                trail.keep(&place, &values);
+            } else if !column.append(*last, place, trail) {
+                trail.keep(&place, &values);
+            }
         }
     }
 
     pub fn finish_columns(self) -> Result<Vec<ArrayRef>, ArrowError> {
-        self.columns.into_iter().map(Column::finish).collect()
+        let rows = self.present.len();
+        let mut arrays = Vec::with_capacity(self.columns.len());
+        for mut column in self.columns {
+            column.catch_up(rows);
+            arrays.push(column.finish()?);
+        }
+        Ok(arrays)
     }
 
-    fn finish(mut self) -> Result<ArrayRef, ArrowError> {
-        let (fields, length, present) = (
+    fn finish(self) -> Result<ArrayRef, ArrowError> {
+        let (fields, rows, present) = (
             self.fields.clone(),
             self.present.len(),
-            self.present.finish(),
+            self.present.finish_cloned(),
         );
         let arrays = self.finish_columns()?;
-        let array = StructArray::try_new_with_length(fields, arrays, present, length)?;
+        let array = StructArray::try_new_with_length(fields, arrays, present, rows)?;
         Ok(Arc::new(array))
-    }
-}
-
-/// All values that an object has under one key, into the key's column if there is one.
-fn append_member(column: Option<&mut Column>, values: &[&Json], trail: &mut Trail) {
-    let (Some(column), Some(last)) = (column, values.last()) else {
-        trail.keep(values);
-        return;
-    };
-    if values.len() > 1 {
-        trail.silently(|trail| column.append(last, trail));
-        trail.keep(values);
-    } else if !column.append(last, trail) {
-        trail.keep(values);
     }
 }
 
@@ -211,25 +253,25 @@ impl ListColumn {
         }
     }
 
-    fn append(&mut self, elements: &[Json], trail: &mut Trail) {
+    fn append(&mut self, elements: Elements<'_>, around: &Place<'_>, trail: &mut Trail) {
         self.present.append_non_null();
-        self.lengths.push(elements.len());
-        for (index, element) in elements.iter().enumerate() {
-            if *element == Json::Null {
-                self.column.append_null();
+        let before = self.column.len();
+        for (index, element) in elements.enumerate() {
+            if element.is_null() {
+                self.column.append_nulls(1);
                 continue;
             }
-            trail.inside(&index.to_string(), |trail| {
-                if !self.column.append(element, trail) {
-                    trail.keep(&[element]);
-                }
-            });
+            let place = Place::element(around, index);
+            if !self.column.append(element, place, trail) {
+                trail.keep(&place, &[element]);
+            }
         }
+        self.lengths.push(self.column.len() - before);
     }
 
-    fn append_null(&mut self) {
-        self.present.append_null();
-        self.lengths.push(0);
+    fn append_nulls(&mut self, count: usize) {
+        self.present.append_n_nulls(count);
+        self.lengths.resize(self.lengths.len() + count, 0);
     }
 
     fn finish(mut self) -> Result<ArrayRef, ArrowError> {

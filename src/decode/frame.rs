@@ -12,10 +12,11 @@
 //! Every byte that is not white space, a byte order mark, or a bracket or comma of a top-level
 //! array belongs to exactly one record (invariants 1 and 2).
 
-use super::json::MAX_DEPTH;
+use super::records::Records;
 use super::resync::{end_of_broken, end_of_broken_element, trim_end};
 use super::scan::{end_of_value, is_white_space, skip_white_space};
-use super::{Json, Limits, Reason, parse};
+use super::tape::Tape;
+use super::{Document, Json, Limits, Reason};
 
 pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 const ZSTD_MAGIC: &[u8] = b"\x28\xb5\x2f\xfd";
@@ -33,35 +34,99 @@ pub struct Record<'data> {
     pub content: Result<Json, Reason>,
 }
 
-/// Cuts data into records. UTF-16, UTF-32 and unsupported compression come back as one broken record.
+/// Cuts data into records, as [`Records`] does. UTF-16, UTF-32 and unsupported compression come back
+/// as one broken record.
 pub fn frame<'data>(data: &'data [u8], limits: &Limits) -> Vec<Record<'data>> {
-    let mut framer = Framer {
-        data,
-        max_record_bytes: limits.max_record_bytes,
-        max_depth: limits.max_depth.min(MAX_DEPTH - 2),
-        records: Vec::new(),
-    };
-    if let Some(reason) = unreadable(data) {
-        framer.push(0, data.len(), Some(reason));
-        return framer.records;
+    if data.len() as u64 > limits.reach() {
+        return frame_by_windows(data, limits);
     }
-    let mut position = skip_blank(data, 0);
-    while position < data.len() {
-        position = skip_blank(data, framer.next_document(position));
-    }
-    framer.records
+    let mut tape = Tape::default();
+    let spans = Framer::new(data, limits.depth()).all();
+    let records = (0..).zip(spans).map(|(ordinal, span)| Record {
+        ordinal,
+        offset: span.start as u64,
+        bytes: data.get(span.start..span.end).unwrap_or_default(),
+        content: span
+            .content(data, limits, &mut tape)
+            .map(|event| event.to_json()),
+    });
+    records.collect()
 }
 
-struct Framer<'data> {
+/// Data that is too large to look at as a whole: so that both ways of reading an object agree.
+fn frame_by_windows<'data>(data: &'data [u8], limits: &Limits) -> Vec<Record<'data>> {
+    let mut records = Vec::new();
+    let mut framed = Records::of_data(data, limits);
+    while let Some(record) = framed.next_record() {
+        let start = usize::try_from(record.offset).unwrap_or(usize::MAX);
+        let length = usize::try_from(record.length).unwrap_or(usize::MAX);
+        records.push(Record {
+            ordinal: record.ordinal,
+            offset: record.offset,
+            bytes: data
+                .get(start..start.saturating_add(length))
+                .unwrap_or_default(),
+            content: record.content.map(|event| event.to_json()),
+        });
+    }
+    records
+}
+
+/// Where a record is, and why it is broken if that is known already.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Span {
+    pub start: usize,
+    pub end: usize,
+    pub broken: Option<Reason>,
+}
+
+impl Span {
+    /// The event that the record is, or why it is none.
+    pub fn content(
+        &self,
+        data: &[u8],
+        limits: &Limits,
+        tape: &mut Tape,
+    ) -> Result<Document, Reason> {
+        let bytes = data.get(self.start..self.end).unwrap_or_default();
+        match self.broken {
+            _ if bytes.len() as u64 > limits.record_bytes() => Err(Reason::RecordTooLarge),
+            Some(reason) => Err(reason),
+            None => Document::parse_with(bytes, limits, tape),
+        }
+    }
+}
+
+/// Finds the records of data that is there as a whole.
+pub(super) struct Framer<'data> {
     data: &'data [u8],
-    max_record_bytes: u64,
     max_depth: usize,
-    records: Vec<Record<'data>>,
+    pub spans: Vec<Span>,
 }
 
-impl Framer<'_> {
+impl<'data> Framer<'data> {
+    pub fn new(data: &'data [u8], max_depth: usize) -> Self {
+        Self {
+            data,
+            max_depth,
+            spans: Vec::new(),
+        }
+    }
+
+    fn all(mut self) -> Vec<Span> {
+        if let Some(reason) = unreadable(self.data) {
+            self.push(0, self.data.len(), Some(reason));
+            return self.spans;
+        }
+        let mut position = skip_blank(self.data, 0);
+        while position < self.data.len() {
+            position = skip_blank(self.data, self.next_document(position));
+        }
+        self.spans
+    }
+
     /// Takes the value or the broken record at `start`; returns where it ends.
-    fn next_document(&mut self, start: usize) -> usize {
+    pub fn next_document(&mut self, start: usize) -> usize {
         let outcome = match end_of_value(self.data, start, self.max_depth) {
             Ok(end) if ends_cleanly(self.data, start, end) => Ok(end),
             Ok(end) => Err((Reason::TrailingText, end)),
@@ -83,16 +148,11 @@ impl Framer<'_> {
 
     /// Takes the elements of the top-level array at `start`, whole or broken, up to its bracket or
     /// `limit`; returns where the array ends.
-    fn elements(&mut self, start: usize, limit: usize) -> usize {
+    pub fn elements(&mut self, start: usize, limit: usize) -> usize {
         let data = self.data.get(..limit).unwrap_or(self.data);
         let mut position = start + 1;
         loop {
-            while data
-                .get(position)
-                .is_some_and(|byte| *byte == b',' || is_white_space(*byte))
-            {
-                position += 1;
-            }
+            position = skip_separators(data, position);
             match data.get(position) {
                 None => return limit,
                 Some(b']') => return position + 1,
@@ -101,7 +161,9 @@ impl Framer<'_> {
         }
     }
 
-    fn element(&mut self, data: &[u8], start: usize) -> usize {
+    /// Takes the value or the broken record at `start`, an element of an array that ends with `data` at
+    /// the latest; returns where it ends.
+    pub fn element(&mut self, data: &[u8], start: usize) -> usize {
         let outcome = end_of_value(data, start, self.max_depth);
         let reason = match outcome {
             Ok(end) => match data.get(skip_white_space(data, end)) {
@@ -115,12 +177,12 @@ impl Framer<'_> {
     }
 
     /// Whether the broken text at `start` is the beginning of an array of events all the same.
-    fn opens_array_of_objects(&self, start: usize) -> bool {
+    pub fn opens_array_of_objects(&self, start: usize) -> bool {
         self.data.get(skip_white_space(self.data, start + 1)) == Some(&b'{')
     }
 
     /// A broken array whose first line leaves the array open goes on; any other is one line of many.
-    fn end_of_broken_array(&self, start: usize) -> usize {
+    pub fn end_of_broken_array(&self, start: usize) -> usize {
         let line_end = end_of_line(self.data, start);
         let line = self.data.get(start..line_end).unwrap_or_default();
         match trim_end(line).last() {
@@ -129,29 +191,15 @@ impl Framer<'_> {
         }
     }
 
-    /// Adds `start..end` as a record, parsed unless it is known to be broken; returns `end`.
+    /// Adds `start..end` as a record; returns `end`.
     fn push(&mut self, start: usize, end: usize, broken: Option<Reason>) -> usize {
-        let bytes = self.data.get(start..end).unwrap_or_default();
-        let content = match broken {
-            _ if bytes.len() as u64 > self.max_record_bytes => Err(Reason::RecordTooLarge),
-            Some(reason) => Err(reason),
-            None => parse::parse(bytes, self.max_depth),
-        };
-        self.records.push(Record {
-            ordinal: self.records.len() as u64,
-            offset: start as u64,
-            bytes,
-            content: match content {
-                Ok(json) if !matches!(json, Json::Object(_)) => Err(Reason::NotAnObject),
-                content => content,
-            },
-        });
+        self.spans.push(Span { start, end, broken });
         end
     }
 }
 
-/// Why the object as a whole is no UTF-8 text.
-fn unreadable(data: &[u8]) -> Option<Reason> {
+/// Why the object as a whole is no UTF-8 text; its first four bytes tell.
+pub(super) fn unreadable(data: &[u8]) -> Option<Reason> {
     if data.starts_with(ZSTD_MAGIC) {
         return Some(Reason::UnknownCompression);
     }
@@ -164,6 +212,17 @@ fn unreadable(data: &[u8]) -> Option<Reason> {
         _ => false,
     };
     is_wide.then_some(Reason::WideEncoding)
+}
+
+/// Past white space and the commas between the elements of an array.
+pub(super) fn skip_separators(data: &[u8], mut position: usize) -> usize {
+    while data
+        .get(position)
+        .is_some_and(|byte| *byte == b',' || is_white_space(*byte))
+    {
+        position += 1;
+    }
+    position
 }
 
 /// Past white space and byte order marks.

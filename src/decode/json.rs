@@ -7,7 +7,8 @@ use std::collections::HashMap;
 use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
-use super::{Number, Reason, parse};
+use super::tape::Tape;
+use super::{Document, Number, Reason};
 
 /// Deepest nesting of any value. Two levels above what a record may have, because `_rescued`
 /// wraps a record's values in an object and a list.
@@ -28,7 +29,8 @@ pub enum Json {
 impl Json {
     /// Reads exactly one JSON value with nothing but white space around it.
     pub fn parse(text: &[u8]) -> Result<Self, Reason> {
-        parse::parse(text, MAX_DEPTH)
+        let document = Document::value(text, MAX_DEPTH, &mut Tape::default())?;
+        Ok(document.to_json())
     }
 
     /// All values at a path, in order of appearance. Lists on the way are descended into, duplicate
@@ -134,20 +136,42 @@ impl fmt::Display for Json {
     }
 }
 
-fn write_quoted(formatter: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
-    formatter.write_char('"')?;
-    for character in text.chars() {
-        match character {
-            '"' => formatter.write_str("\\\"")?,
-            '\\' => formatter.write_str("\\\\")?,
-            '\n' => formatter.write_str("\\n")?,
-            '\r' => formatter.write_str("\\r")?,
-            '\t' => formatter.write_str("\\t")?,
-            '\0'..='\u{1f}' => write!(formatter, "\\u{:04x}", u32::from(character))?,
-            _ => formatter.write_char(character)?,
+fn write_quoted(formatter: &mut fmt::Formatter<'_>, string: &str) -> fmt::Result {
+    let mut quoted = String::new();
+    push_quoted(&mut quoted, string);
+    formatter.write_str(&quoted)
+}
+
+/// Writes a JSON string with its quotes.
+pub(super) fn push_quoted(text: &mut String, string: &str) {
+    text.push('"');
+    push_escaped(text, string);
+    text.push('"');
+}
+
+/// Writes what stands between the quotes of a JSON string.
+pub(super) fn push_escaped(text: &mut String, string: &str) {
+    let mut rest = string;
+    while let Some(position) = rest.bytes().position(needs_escape) {
+        let (clean, from) = rest.split_at(position);
+        text.push_str(clean);
+        let mut characters = from.chars();
+        match characters.next() {
+            Some('"') => text.push_str("\\\""),
+            Some('\\') => text.push_str("\\\\"),
+            Some('\n') => text.push_str("\\n"),
+            Some('\r') => text.push_str("\\r"),
+            Some('\t') => text.push_str("\\t"),
+            Some(control) => text.push_str(&format!("\\u{:04x}", u32::from(control))),
+            None => {}
         }
+        rest = characters.as_str();
     }
-    formatter.write_char('"')
+    text.push_str(rest);
+}
+
+fn needs_escape(byte: u8) -> bool {
+    byte < b' ' || byte == b'"' || byte == b'\\'
 }
 
 /// Where in an event a value is: names of fields from the outside in, lists left out, as in

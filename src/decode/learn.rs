@@ -96,7 +96,7 @@ pub struct Learning {
 impl Learning {
     /// Takes an event into account. Events that bring nothing new to a schema may be left out.
     pub fn observe(&mut self, event: &Document) {
-        self.seen.observe(event.json());
+        self.seen.observe(event.root());
     }
 
     /// The columns for what was seen, on top of an existing schema.
@@ -132,8 +132,8 @@ pub fn learn<'events>(
     rules: &SchemaRules,
 ) -> Learned {
     let mut learning = Learning::default();
-    for event in events {
-        learning.seen.observe(event);
+    for document in events.filter_map(|event| Document::of(event).ok()) {
+        learning.observe(&document);
     }
     learning.conclude(existing, rules)
 }

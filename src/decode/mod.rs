@@ -34,7 +34,6 @@
 //!
 //! Keeps invariant 2 (lossless) and what 1 (conservation) and 5 (no early delete) rest on.
 
-mod batch;
 mod codec;
 mod column_type;
 mod columns;
@@ -44,10 +43,10 @@ mod event_columns;
 mod fingerprint;
 mod frame;
 mod json;
+mod layout;
 mod learn;
 mod names;
 mod number;
-mod parse;
 mod plain;
 mod reason;
 mod rebuild;
@@ -55,20 +54,22 @@ mod records;
 mod remove;
 mod rescued;
 mod resync;
+mod row_fingerprints;
 mod scan;
 mod shape;
+mod tape;
 mod time;
+mod window;
 
 #[cfg(test)]
 mod tests;
 
-pub use batch::{BatchError, to_batch};
 pub use codec::{Codec, Decompressed, compress, decompress};
 pub use column_type::{ColumnType, UnknownType};
 pub use container::RawFormat;
 pub use document::Document;
-pub use event_columns::EventColumns;
-pub use fingerprint::{fingerprint, fingerprints};
+pub use event_columns::{BatchError, EventColumns, to_batch};
+pub use fingerprint::fingerprint;
 pub use frame::{Record, frame};
 pub use json::{EmptyName, FieldPath, Json, MAX_DEPTH, semantically_equal};
 pub use learn::{Learned, Learning, NewFields, RescueCause, RescuedField, SchemaRules, learn};
@@ -79,14 +80,18 @@ pub use reason::Reason;
 pub use rebuild::{RebuildError, rebuild, rebuild_part};
 pub use records::{FramedRecord, Records};
 pub use remove::remove_records;
+pub use row_fingerprints::fingerprints;
 pub use time::{TimeRule, TimeUnit, event_time};
 
 /// What a raw object may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of an object once decompressed.
+    /// Bytes that a compressed object may decompress to, whatever its size. What is read record by record
+    /// may be larger if its expansion is no more than `max_expansion`. Plain objects need no such limit.
     pub max_object_bytes: u64,
-    /// Bytes of one record.
+    /// How many times its stored size a compressed object may decompress to.
+    pub max_expansion: u64,
+    /// Bytes of one record; never more than 512 MiB.
     pub max_record_bytes: u64,
     /// Containers within one another; never more than [`MAX_DEPTH`] less two.
     pub max_depth: usize,
@@ -96,8 +101,26 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_object_bytes: 512 * 1024 * 1024,
+            max_expansion: 200,
             max_record_bytes: 32 * 1024 * 1024,
             max_depth: 128,
         }
+    }
+}
+
+impl Limits {
+    fn depth(&self) -> usize {
+        self.max_depth.min(MAX_DEPTH - 2)
+    }
+
+    fn record_bytes(&self) -> u64 {
+        self.max_record_bytes.min(tape::MOST_BYTES)
+    }
+
+    /// How far into an object framing looks where something is broken. Objects that are no larger are
+    /// framed as wholes.
+    fn reach(&self) -> u64 {
+        const LOOK_AHEAD: u64 = 64 * 1024;
+        self.record_bytes() + LOOK_AHEAD
     }
 }

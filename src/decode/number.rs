@@ -17,6 +17,11 @@ impl Number {
         Err(Reason::BadNumber)
     }
 
+    /// Takes text that is known to be a JSON number.
+    pub(super) fn valid(text: &str) -> Self {
+        Self(text.into())
+    }
+
     /// `None` for what JSON cannot say: infinities and not-a-number.
     pub fn from_f64(float: f64) -> Option<Self> {
         float.is_finite().then(|| Self(format!("{float:?}").into()))
@@ -33,36 +38,167 @@ impl Number {
 
     /// The same decimal as an `i64`, if there is one. `-0` has none: its sign would be lost.
     pub fn to_exact_i64(&self) -> Option<i64> {
-        match self.decimal() {
-            Decimal::Zero if self.0.starts_with('-') => None,
-            Decimal::Zero => Some(0),
-            Decimal::Digits {
-                negative,
-                digits,
-                power_of_ten,
-            } => {
-                let zeros = usize::try_from(power_of_ten).ok()?;
-                if zeros > MOST_I64_DIGITS {
-                    return None;
-                }
-                let sign = if negative { "-" } else { "" };
-                format!("{sign}{digits}{}", "0".repeat(zeros)).parse().ok()
-            }
-            Decimal::Immense(_) => None,
-        }
+        exact_i64(&self.0)
     }
 
     /// The same decimal as an `f64`, if the shortest text of one says exactly this number.
     pub fn to_exact_f64(&self) -> Option<f64> {
-        let float: f64 = self.0.parse().ok()?;
-        let survives = float.is_finite() && Decimal::of(&format!("{float:e}")) == self.decimal();
-        survives.then_some(float)
+        exact_f64(&self.0)
     }
 
     /// Whether the text has neither fraction nor exponent.
     pub fn is_integer_text(&self) -> bool {
-        !self.0.contains(['.', 'e', 'E'])
+        is_integer_text(&self.0)
     }
+}
+
+pub(super) fn is_integer_text(number: &str) -> bool {
+    !number.contains(['.', 'e', 'E'])
+}
+
+/// A number of few digits without an exponent: `mantissa` divided by ten to `places`.
+#[derive(Clone, Copy)]
+pub(super) struct ShortNumber {
+    pub negative: bool,
+    pub mantissa: u64,
+    pub places: u32,
+}
+
+/// So many digits fit an `i64` whatever they are.
+const MOST_SHORT_DIGITS: usize = 18;
+
+impl ShortNumber {
+    /// `None` for what is longer, or has an exponent.
+    #[inline]
+    pub fn read(number: &str) -> Option<Self> {
+        let (negative, unsigned) = match number.as_bytes() {
+            [b'-', unsigned @ ..] => (true, unsigned),
+            unsigned => (false, unsigned),
+        };
+        if unsigned.len() > MOST_SHORT_DIGITS + 1 {
+            return None;
+        }
+        let mut mantissa = 0_u64;
+        let mut places = None;
+        for byte in unsigned {
+            match byte {
+                b'0'..=b'9' => {
+                    mantissa = mantissa * 10 + u64::from(byte - b'0');
+                    places = places.map(|places| places + 1);
+                }
+                b'.' => places = Some(0),
+                _ => return None,
+            }
+        }
+        if places.is_none() && unsigned.len() > MOST_SHORT_DIGITS {
+            return None;
+        }
+        let places = places.unwrap_or(0);
+        Some(Self {
+            negative,
+            mantissa,
+            places,
+        })
+    }
+}
+
+pub(super) const POWERS_OF_TEN: [u64; 19] = powers_of_ten();
+
+const fn powers_of_ten() -> [u64; 19] {
+    let mut powers = [1; 19];
+    let mut power = 1;
+    while power < 19 {
+        powers[power] = powers[power - 1] * 10;
+        power += 1;
+    }
+    powers
+}
+
+/// See [`Number::to_exact_i64`].
+pub(super) fn exact_i64(number: &str) -> Option<i64> {
+    let Some(short) = ShortNumber::read(number) else {
+        return exact_i64_of_any(number);
+    };
+    if short.mantissa == 0 && short.negative {
+        return None;
+    }
+    let divisor = *POWERS_OF_TEN.get(short.places as usize)?;
+    if short.mantissa % divisor != 0 {
+        return None;
+    }
+    let magnitude = i64::try_from(short.mantissa / divisor).ok()?;
+    Some(if short.negative {
+        -magnitude
+    } else {
+        magnitude
+    })
+}
+
+#[cold]
+fn exact_i64_of_any(number: &str) -> Option<i64> {
+    match Decimal::of(number) {
+        Decimal::Zero if number.starts_with('-') => None,
+        Decimal::Zero => Some(0),
+        Decimal::Digits {
+            negative,
+            digits,
+            power_of_ten,
+        } => {
+            let zeros = usize::try_from(power_of_ten).ok()?;
+            if zeros > MOST_I64_DIGITS {
+                return None;
+            }
+            let sign = if negative { "-" } else { "" };
+            format!("{sign}{digits}{}", "0".repeat(zeros)).parse().ok()
+        }
+        Decimal::Immense(_) => None,
+    }
+}
+
+/// Every decimal of so many digits is the shortest text of the `f64` next to it.
+const SAFE_MANTISSA: u64 = POWERS_OF_TEN[15];
+
+/// See [`Number::to_exact_f64`]. A mantissa and a power of ten that an `f64` holds exactly give the
+/// nearest `f64` in one division (Clinger 1990).
+pub(super) fn exact_f64(number: &str) -> Option<f64> {
+    if let Some(short) = ShortNumber::read(number)
+        && short.mantissa < SAFE_MANTISSA
+    {
+        let divisor = *POWERS_OF_TEN.get(short.places as usize)?;
+        let magnitude = short.mantissa as f64 / divisor as f64;
+        return Some(if short.negative {
+            -magnitude
+        } else {
+            magnitude
+        });
+    }
+    exact_f64_of_any(number)
+}
+
+#[cold]
+fn exact_f64_of_any(number: &str) -> Option<f64> {
+    let float: f64 = number.parse().ok()?;
+    let survives = float.is_finite() && Decimal::of(&format!("{float:e}")) == Decimal::of(number);
+    survives.then_some(float)
+}
+
+/// The decimal that the shortest text of a finite `f64` says, if it has few digits and is not small:
+/// found by trying, because printing is slow.
+pub(super) fn short_number_of(float: f64) -> Option<ShortNumber> {
+    for (places, power) in POWERS_OF_TEN.iter().enumerate().take(5) {
+        let scaled = (float.abs() * *power as f64).round();
+        if scaled >= SAFE_MANTISSA as f64 {
+            return None;
+        }
+        if scaled / *power as f64 == float.abs() {
+            return Some(ShortNumber {
+                negative: float < 0.0,
+                mantissa: scaled as u64,
+                places: places as u32,
+            });
+        }
+    }
+    None
 }
 
 const MOST_I64_DIGITS: usize = 19;
@@ -95,7 +231,7 @@ pub enum Decimal {
 }
 
 impl Decimal {
-    fn of(text: &str) -> Self {
+    pub(super) fn of(text: &str) -> Self {
         let unsigned = text.trim_start_matches('-');
         let (mantissa, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "0"));
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
@@ -117,7 +253,8 @@ impl Decimal {
     }
 }
 
-fn is_json_number(text: &[u8]) -> bool {
+/// Whether JSON allows this text as a number.
+pub(super) fn is_json_number(text: &[u8]) -> bool {
     let unsigned = text.strip_prefix(b"-").unwrap_or(text);
     let after_whole = match unsigned {
         [b'0', rest @ ..] => rest,

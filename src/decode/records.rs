@@ -1,8 +1,25 @@
-//! The records of one object, one after the other.
+//! The records of one object, one after the other, in memory that does not grow with the object.
+//!
+//! The quick way reads event after event while all is in order: one scan both finds where an event ends
+//! and says what it consists of. Where anything is out of the ordinary, [`Framer`] looks at the data
+//! from there on, and the quick way goes on behind. Both decide by the same rules, so objects up to
+//! [`Limits::reach`] come out as if they had been framed as wholes.
+//!
+//! Hazards: a decision that depends on what follows must not be taken at the end of the window; an array
+//! or a record may be larger than any window. Keeps invariants 1 and 2.
 
+use std::collections::VecDeque;
 use std::io::{self, Read};
 
-use super::{Codec, Document, Limits, Reason, decompress, frame};
+use super::codec::DataReader;
+use super::frame::{Framer, Span, ends_cleanly, skip_blank, skip_separators, unreadable};
+use super::resync::Skimmer;
+use super::scan::{end_of_value, skip_white_space};
+use super::tape::Tape;
+use super::window::Window;
+use super::{Codec, Document, Limits, Reason};
+
+const CHUNK: usize = 256 * 1024;
 
 /// A piece of an object that stands for one event, understood or not.
 #[derive(Debug)]
@@ -11,85 +28,310 @@ pub struct FramedRecord<'window> {
     pub ordinal: u64,
     /// Where the record starts in the decompressed object, in bytes.
     pub offset: u64,
-    /// How long the record is, in bytes: longer than `bytes` only where [`Reason::RecordTooLarge`] cut it.
+    /// How long the record is, in bytes.
     pub length: u64,
-    /// The record without the white space around it.
+    /// The record without the white space around it. Cut at the limit where it is too large for a window.
     pub bytes: &'window [u8],
     /// The event, or why the record goes to quarantine.
     pub content: Result<Document, Reason>,
 }
 
+/// A record as it is found in the window.
+struct Found {
+    offset: u64,
+    length: u64,
+    start: usize,
+    end: usize,
+    content: Result<Document, Reason>,
+}
+
 /// Reads an object record by record.
 pub struct Records<Source> {
-    source: Option<Source>,
+    window: Window<Source>,
     limits: Limits,
-    codec: Codec,
-    damage: Option<Reason>,
-    failure: Option<io::Error>,
-    data: Vec<u8>,
-    ready: std::vec::IntoIter<(u64, usize, usize, Result<Document, Reason>)>,
+    reach: usize,
+    tape: Tape,
+    /// Where in the window the next record is looked for.
+    position: usize,
+    /// Records that were found on the way.
+    spans: VecDeque<Span>,
+    /// Within a top-level array that is too large for a window.
+    in_array: bool,
+    count: u64,
+    is_begun: bool,
 }
 
 impl<Source: Read> Records<Source> {
-    /// `source` gives the object's bytes as stored; how they are compressed is told by their first bytes.
+    /// `source` gives the object's bytes as stored; how they are compressed is told by their first bytes,
+    /// which are read at once.
     pub fn new(source: Source, limits: &Limits) -> Self {
+        Self::over(DataReader::new(source, limits), limits, CHUNK)
+    }
+
+    /// `source` gives the object's data, which is not compressed whatever its first bytes are.
+    pub(super) fn of_data(source: Source, limits: &Limits) -> Self {
+        Self::over(DataReader::plain(source, limits), limits, CHUNK)
+    }
+
+    pub(super) fn over(data: DataReader<Source>, limits: &Limits, chunk: usize) -> Self {
+        let reach = usize::try_from(limits.reach()).unwrap_or(usize::MAX);
         Self {
-            source: Some(source),
+            window: Window::new(data, chunk, reach),
             limits: *limits,
-            codec: Codec::Plain,
-            damage: None,
-            failure: None,
-            data: Vec::new(),
-            ready: Vec::new().into_iter(),
+            reach,
+            tape: Tape::default(),
+            position: 0,
+            spans: VecDeque::new(),
+            in_array: false,
+            count: 0,
+            is_begun: false,
         }
     }
 
     /// The next record; `None` at the end, see then [`Self::damage`] and [`Self::failure`].
     pub fn next_record(&mut self) -> Option<FramedRecord<'_>> {
-        if let Some(source) = self.source.take() {
-            self.read(source);
-        }
-        let (ordinal, offset, length, content) = self.ready.next()?;
+        let found = self.find()?;
+        let ordinal = self.count;
+        self.count += 1;
         Some(FramedRecord {
             ordinal,
-            offset: offset as u64,
-            length: length as u64,
-            bytes: self.data.get(offset..offset + length).unwrap_or_default(),
-            content,
+            offset: found.offset,
+            length: found.length,
+            bytes: self
+                .window
+                .bytes
+                .get(found.start..found.end)
+                .unwrap_or_default(),
+            content: found.content,
         })
     }
 
-    fn read(&mut self, mut source: Source) {
-        let mut stored = Vec::new();
-        if let Err(error) = source.read_to_end(&mut stored) {
-            self.failure = Some(error);
-        }
-        let plain = decompress(&stored, &self.limits);
-        (self.codec, self.damage) = (plain.codec, plain.damage);
-        let framed: Vec<_> = frame(&plain.data, &self.limits)
-            .into_iter()
-            .map(|record| {
-                let start = usize::try_from(record.offset).unwrap_or(usize::MAX);
-                let content = record.content.map(Document::from_json);
-                (record.ordinal, start, record.bytes.len(), content)
-            })
-            .collect();
-        self.ready = framed.into_iter();
-        self.data = plain.data.into_owned();
-    }
-
-    /// After the end: why there may be more in the object than was read.
+    /// Known after the end: why there may be more in the object than was read.
     pub fn damage(&self) -> Option<Reason> {
-        self.damage
+        self.window.data().damage()
     }
 
-    /// After the end: why the source could not be read on. The object is not at fault; read it again.
+    /// Known after the end: why the source could not be read on. The object is not at fault; what was
+    /// read of it may end in the midst of a record.
     pub fn failure(&self) -> Option<&io::Error> {
-        self.failure.as_ref()
+        self.window.data().failure()
     }
 
-    /// How the object is compressed, known once a record was asked for.
+    /// How the object is compressed.
     pub fn codec(&self) -> Codec {
-        self.codec
+        self.window.data().codec()
+    }
+
+    fn find(&mut self) -> Option<Found> {
+        if !self.is_begun {
+            self.is_begun = true;
+            self.window.reach(&mut self.position, 4);
+            if let Some(reason) = unreadable(&self.window.bytes) {
+                return Some(self.whole_object(reason));
+            }
+        }
+        loop {
+            if let Some(span) = self.spans.pop_front() {
+                return Some(self.found(span));
+            }
+            if !self.go_to_next() {
+                return None;
+            }
+            if let Some(found) = self.quick_event() {
+                return Some(found);
+            }
+            if let Some(found) = self.look_closely() {
+                return Some(found);
+            }
+        }
+    }
+
+    /// Moves to where the next record starts; false at the end of the object.
+    fn go_to_next(&mut self) -> bool {
+        loop {
+            self.position = if self.in_array {
+                skip_separators(&self.window.bytes, self.position)
+            } else {
+                skip_blank(&self.window.bytes, self.position)
+            };
+            // A byte order mark has three bytes.
+            if self.window.ahead(self.position) >= 3 || self.window.is_last() {
+                break;
+            }
+            self.window.reach(&mut self.position, 3);
+        }
+        if self.in_array && self.window.bytes.get(self.position) == Some(&b']') {
+            self.in_array = false;
+            self.position += 1;
+            return self.go_to_next();
+        }
+        self.window.ahead(self.position) > 0
+    }
+
+    /// The event at the position, if all is in order there.
+    fn quick_event(&mut self) -> Option<Found> {
+        if self.window.bytes.get(self.position) != Some(&b'{') {
+            return None;
+        }
+        let most = self.most_kept();
+        loop {
+            let data = self.window.bytes.get(self.position..)?;
+            let data = data.get(..most).unwrap_or(data);
+            match self.tape.read(data, self.limits.depth()) {
+                Ok(length) => match self.stands_alone(self.position + length) {
+                    Some(true) => return Some(self.event(length)),
+                    Some(false) => return None,
+                    None => {}
+                },
+                Err(Reason::Truncated) if data.len() < most && !self.window.is_last() => {}
+                Err(_) => return None,
+            }
+            self.window.grow(&mut self.position);
+        }
+    }
+
+    /// Whether the value from the position to `end` stands on its own; `None` if that depends on what
+    /// follows the window.
+    fn stands_alone(&self, end: usize) -> Option<bool> {
+        let bytes = &self.window.bytes;
+        let next = skip_blank(bytes, end);
+        if self.window.ahead(next) < 3 && !self.window.is_last() {
+            return None;
+        }
+        Some(match self.in_array {
+            false => ends_cleanly(bytes, self.position, end),
+            true => matches!(
+                bytes.get(skip_white_space(bytes, end)),
+                None | Some(b',' | b']')
+            ),
+        })
+    }
+
+    /// The event that the tape holds, `length` bytes long.
+    fn event(&mut self, length: usize) -> Found {
+        let (start, end) = (self.position, self.position + length);
+        let bytes = self.window.bytes.get(start..end).unwrap_or_default();
+        let content = match str::from_utf8(bytes) {
+            Ok(text) => Document::judged(text, &mut self.tape),
+            Err(_) => Err(Reason::NotUtf8),
+        };
+        self.position = end;
+        Found {
+            offset: self.window.offset_of(start),
+            length: length as u64,
+            start,
+            end,
+            content,
+        }
+    }
+
+    fn found(&mut self, span: Span) -> Found {
+        Found {
+            offset: self.window.offset_of(span.start),
+            length: (span.end - span.start) as u64,
+            start: span.start,
+            end: span.end,
+            content: span.content(&self.window.bytes, &self.limits, &mut self.tape),
+        }
+    }
+
+    /// Frames what is at the position: an array, or something broken. Gives a record only if it is too
+    /// large for the window, and nothing if an array was entered.
+    fn look_closely(&mut self) -> Option<Found> {
+        let is_array = !self.in_array && self.window.bytes.get(self.position) == Some(&b'[');
+        if !(is_array && self.has_whole_array()) {
+            self.window.reach(&mut self.position, self.reach);
+        }
+        if is_array && self.is_array_without_end() {
+            self.in_array = true;
+            self.position += 1;
+            return None;
+        }
+        let bytes = &self.window.bytes;
+        let mut framer = Framer::new(bytes, self.limits.depth());
+        let end = if self.in_array {
+            framer.element(bytes, self.position)
+        } else {
+            framer.next_document(self.position)
+        };
+        let spans = framer.spans;
+        if end == bytes.len() && !self.window.is_last() {
+            return Some(self.too_large());
+        }
+        self.spans.extend(spans);
+        self.position = end;
+        None
+    }
+
+    /// Makes the window large enough for the array at the position, as far as that is possible.
+    fn has_whole_array(&mut self) -> bool {
+        loop {
+            match end_of_value(&self.window.bytes, self.position, self.limits.depth()) {
+                Ok(end) => match self.stands_alone(end) {
+                    Some(stands_alone) => return stands_alone,
+                    None => {}
+                },
+                Err(Reason::Truncated) if !self.window.is_last() => {}
+                Err(_) => return false,
+            }
+            if self.window.ahead(self.position) >= self.reach {
+                return false;
+            }
+            self.window.grow(&mut self.position);
+        }
+    }
+
+    /// Whether the array at the position holds events and goes beyond the window.
+    fn is_array_without_end(&self) -> bool {
+        let framer = Framer::new(&self.window.bytes, self.limits.depth());
+        if self.window.is_last() || !framer.opens_array_of_objects(self.position) {
+            return false;
+        }
+        match end_of_value(&self.window.bytes, self.position, self.limits.depth()) {
+            Ok(_) => false,
+            Err(Reason::Truncated) => true,
+            Err(_) => framer.end_of_broken_array(self.position) == self.window.bytes.len(),
+        }
+    }
+
+    /// The record at the position, which goes beyond the window.
+    fn too_large(&mut self) -> Found {
+        let seen = self.window.bytes.get(self.position..).unwrap_or_default();
+        let mut skimmer = Skimmer::new(seen, self.in_array);
+        let kept = seen.get(..self.most_kept()).unwrap_or(seen);
+        // Where the record seems to end within what framing took as a whole is no end.
+        let _ = kept.iter().filter(|byte| skimmer.ends_at(**byte)).count();
+        self.cut(Reason::RecordTooLarge, &mut |bytes| skimmer.end_in(bytes))
+    }
+
+    /// The whole object as one record that cannot be read.
+    fn whole_object(&mut self, reason: Reason) -> Found {
+        self.window.reach(&mut self.position, self.reach);
+        self.cut(reason, &mut |_| None)
+    }
+
+    fn most_kept(&self) -> usize {
+        usize::try_from(self.limits.record_bytes()).unwrap_or(usize::MAX)
+    }
+
+    /// The record at the position, as much of it as is kept; the rest up to where `end_in` finds an end
+    /// is passed over.
+    fn cut(&mut self, reason: Reason, end_in: &mut dyn FnMut(&[u8]) -> Option<usize>) -> Found {
+        let start = self.position;
+        let offset = self.window.offset_of(start);
+        let kept = self.window.ahead(start).min(self.most_kept());
+        let length = kept as u64 + self.window.skip(start + kept, end_in);
+        self.position = start + kept;
+        Found {
+            offset,
+            length,
+            start,
+            end: start + kept,
+            content: Err(if length > self.limits.record_bytes() {
+                Reason::RecordTooLarge
+            } else {
+                reason
+            }),
+        }
     }
 }

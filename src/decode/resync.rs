@@ -229,3 +229,65 @@ impl Outline {
         }
     }
 }
+
+/// Looks for the end of a record that is too large to be held: where its brackets balance; at the end of
+/// its line if it is one; at a line that starts with a bracket where no grammar allows one; as an element
+/// of an array, at the array's comma or bracket.
+pub(super) struct Skimmer {
+    in_array: bool,
+    is_line: bool,
+    in_string: bool,
+    escaped: bool,
+    depth: u64,
+    previous: u8,
+    is_line_start: bool,
+}
+
+impl Skimmer {
+    /// `seen`: as much of the record as was looked at.
+    pub fn new(seen: &[u8], in_array: bool) -> Self {
+        Self {
+            in_array,
+            is_line: !in_array && !seen.contains(&b'\n'),
+            in_string: false,
+            escaped: false,
+            depth: 0,
+            previous: b':',
+            is_line_start: false,
+        }
+    }
+
+    /// The position behind the record, if it ends here.
+    pub fn end_in(&mut self, bytes: &[u8]) -> Option<usize> {
+        bytes.iter().position(|byte| self.ends_at(*byte))
+    }
+
+    /// Reads on; true where the record ends before this byte.
+    pub fn ends_at(&mut self, byte: u8) -> bool {
+        let is_bracket = matches!(byte, b'{' | b'[');
+        let is_closed = self.depth == 0 && matches!(self.previous, b'}' | b']');
+        let out_of_place = self.is_line_start && !matches!(self.previous, b':' | b',' | b'[');
+        let ends = match byte {
+            b'\n' if self.is_line => true,
+            b',' | b']' if self.in_array => !self.in_string && self.depth == 0,
+            _ => !self.in_array && (is_closed || (is_bracket && out_of_place)),
+        };
+        self.is_line_start = byte == b'\n';
+        if self.in_string {
+            self.in_string = byte != b'\n' && (byte != b'"' || self.escaped);
+            self.escaped = byte == b'\\' && !self.escaped;
+            self.previous = b'"';
+            return ends;
+        }
+        match byte {
+            b'"' => (self.in_string, self.escaped) = (true, false),
+            b'{' | b'[' => self.depth += 1,
+            b'}' | b']' => self.depth = self.depth.saturating_sub(1),
+            _ => {}
+        }
+        if !is_white_space(byte) {
+            self.previous = byte;
+        }
+        ends
+    }
+}

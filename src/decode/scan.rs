@@ -1,70 +1,190 @@
-//! The structure of JSON text: tokens, and the grammar that says which may follow which.
+//! The structure of JSON text: where a value ends, and what it consists of.
 //!
-//! Both framing and parsing stand on this one scanner, so they cannot disagree about where a
-//! record ends. It knows strings, escapes and brackets; what is inside strings and words
-//! (numbers, `true`, `NaN`) is the parser's business, so a bad one breaks its record only.
-//! It keeps its own stack: depth costs no call stack.
+//! Framing and parsing stand on this one scanner, so they cannot disagree about where a record ends.
+//! It knows strings, escapes and brackets; what is inside strings and words (numbers, `true`, `NaN`)
+//! is for whoever listens to judge, so a bad one breaks its record only.
+//!
+//! Hazards: depth must not cost the call stack, so open containers are bits of a fixed array; every
+//! byte of every object passes here, so strings are read eight bytes at a time.
 
 use super::Reason;
+use super::json::MAX_DEPTH;
 
-/// What a token is.
+/// What a scan comes across, in the order of the text. Positions are those of the scanned data.
+pub(super) trait Listener {
+    /// A bracket opens an object or a list.
+    fn open(&mut self, container: Container, position: usize);
+    /// The innermost container ends.
+    fn close(&mut self);
+    /// The inside of a string, of a key as of a value. `is_plain`: it stands for itself, without escapes
+    /// and control characters.
+    fn text(&mut self, start: usize, end: usize, is_plain: bool);
+    /// Anything else up to white space, a quote, a bracket, a colon or a comma.
+    fn word(&mut self, start: usize, word: &[u8]);
+}
+
+/// Listens to nothing: for those who only want to know where a value ends.
+struct Nobody;
+
+impl Listener for Nobody {
+    fn open(&mut self, _: Container, _: usize) {}
+    fn close(&mut self) {}
+    fn text(&mut self, _: usize, _: usize, _: bool) {}
+    fn word(&mut self, _: usize, _: &[u8]) {}
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    OpenObject,
-    CloseObject,
-    OpenArray,
-    CloseArray,
-    Colon,
-    Comma,
-    /// A string with its quotes.
-    Text,
-    /// Anything else up to white space, a quote or a bracket.
-    Word,
+pub(super) enum Container {
+    Object,
+    Array,
 }
 
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Token {
-    pub kind: Kind,
-    pub start: usize,
-    pub end: usize,
+/// The containers that are open, a bit each.
+struct Nesting {
+    is_object: [u64; MAX_DEPTH / 64],
+    depth: usize,
+    max_depth: usize,
 }
 
-/// Cuts bytes into tokens.
-pub(super) struct Tokens<'data> {
-    data: &'data [u8],
+impl Nesting {
+    fn open(&mut self, container: Container) -> Result<(), Reason> {
+        if self.depth >= self.max_depth {
+            return Err(Reason::TooDeep);
+        }
+        let bit = 1 << (self.depth % 64);
+        let bits = self
+            .is_object
+            .get_mut(self.depth / 64)
+            .ok_or(Reason::TooDeep)?;
+        match container {
+            Container::Object => *bits |= bit,
+            Container::Array => *bits &= !bit,
+        }
+        self.depth += 1;
+        Ok(())
+    }
+
+    fn innermost(&self) -> Option<Container> {
+        let depth = self.depth.checked_sub(1)?;
+        let bits = self.is_object.get(depth / 64)?;
+        Some(match bits >> (depth % 64) & 1 {
+            1 => Container::Object,
+            _ => Container::Array,
+        })
+    }
+}
+
+/// Where the JSON value that starts at `start` ends, or why it has no end.
+pub(super) fn end_of_value(data: &[u8], start: usize, max_depth: usize) -> Result<usize, Reason> {
+    scan(data, start, max_depth, &mut Nobody)
+}
+
+/// Reads one value from `start` on, at most `max_depth` containers deep, and tells `listener` what it
+/// consists of. Returns where it ends.
+pub(super) fn scan<Hearing: Listener>(
+    data: &[u8],
+    start: usize,
+    max_depth: usize,
+    listener: &mut Hearing,
+) -> Result<usize, Reason> {
+    let mut nesting = Nesting {
+        is_object: [0; MAX_DEPTH / 64],
+        depth: 0,
+        max_depth,
+    };
+    let mut position = skip_white_space(data, start);
+    loop {
+        position = match data.get(position) {
+            Some(b'"') => string(data, position, listener)?,
+            Some(b'{') => {
+                nesting.open(Container::Object)?;
+                listener.open(Container::Object, position);
+                position = skip_white_space(data, position + 1);
+                if data.get(position) != Some(&b'}') {
+                    position = key(data, position, listener)?;
+                    continue;
+                }
+                position
+            }
+            Some(b'[') => {
+                nesting.open(Container::Array)?;
+                listener.open(Container::Array, position);
+                position = skip_white_space(data, position + 1);
+                if data.get(position) != Some(&b']') {
+                    continue;
+                }
+                position
+            }
+            None | Some(b'}' | b']' | b':' | b',') => return Err(misplaced(data, position)),
+            Some(_) => {
+                let end = end_of_word(data, position + 1);
+                listener.word(position, data.get(position..end).unwrap_or_default());
+                end
+            }
+        };
+        // A value has ended, or a container ends at once: on to where the next value starts.
+        loop {
+            let Some(container) = nesting.innermost() else {
+                return Ok(position);
+            };
+            position = skip_white_space(data, position);
+            match (data.get(position), container) {
+                (Some(b','), Container::Object) => {
+                    position = key(data, skip_white_space(data, position + 1), listener)?;
+                    break;
+                }
+                (Some(b','), Container::Array) => {
+                    position = skip_white_space(data, position + 1);
+                    break;
+                }
+                (Some(b'}'), Container::Object) | (Some(b']'), Container::Array) => {
+                    nesting.depth -= 1;
+                    listener.close();
+                    position += 1;
+                }
+                _ => return Err(misplaced(data, position)),
+            }
+        }
+    }
+}
+
+/// Reads a key and its colon; returns where its value starts.
+#[inline]
+fn key<Hearing: Listener>(
+    data: &[u8],
     position: usize,
+    listener: &mut Hearing,
+) -> Result<usize, Reason> {
+    if data.get(position) != Some(&b'"') {
+        return Err(misplaced(data, position));
+    }
+    let end = string(data, position, listener)?;
+    let colon = skip_white_space(data, end);
+    if data.get(colon) != Some(&b':') {
+        return Err(misplaced(data, colon));
+    }
+    Ok(skip_white_space(data, colon + 1))
 }
 
-impl<'data> Tokens<'data> {
-    pub fn new(data: &'data [u8], position: usize) -> Self {
-        Self { data, position }
-    }
-
-    /// The next token, `None` at the end of the data.
-    pub fn next(&mut self) -> Result<Option<Token>, Reason> {
-        let start = skip_white_space(self.data, self.position);
-        let Some(&first) = self.data.get(start) else {
-            return Ok(None);
-        };
-        let (kind, end) = match first {
-            b'{' => (Kind::OpenObject, start + 1),
-            b'}' => (Kind::CloseObject, start + 1),
-            b'[' => (Kind::OpenArray, start + 1),
-            b']' => (Kind::CloseArray, start + 1),
-            b':' => (Kind::Colon, start + 1),
-            b',' => (Kind::Comma, start + 1),
-            b'"' => (Kind::Text, end_of_string(self.data, start + 1)?),
-            _ => (Kind::Word, end_of_word(self.data, start + 1)),
-        };
-        self.position = end;
-        Ok(Some(Token { kind, start, end }))
+/// Why what stands at `position` cannot stand there.
+#[cold]
+pub(super) fn misplaced(data: &[u8], position: usize) -> Reason {
+    match data.get(position) {
+        None => Reason::Truncated,
+        Some(b'"') => match string(data, position, &mut Nobody) {
+            Ok(_) => Reason::Syntax,
+            Err(reason) => reason,
+        },
+        Some(_) => Reason::Syntax,
     }
 }
 
+#[inline]
 pub(super) fn is_white_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
+#[inline]
 pub(super) fn skip_white_space(data: &[u8], mut position: usize) -> usize {
     while data.get(position).is_some_and(|byte| is_white_space(*byte)) {
         position += 1;
@@ -72,10 +192,60 @@ pub(super) fn skip_white_space(data: &[u8], mut position: usize) -> usize {
     position
 }
 
-fn end_of_string(data: &[u8], mut position: usize) -> Result<usize, Reason> {
+/// Reads the string whose quote is at `quote`; returns where it ends, behind its other quote.
+#[inline]
+fn string<Hearing: Listener>(
+    data: &[u8],
+    quote: usize,
+    listener: &mut Hearing,
+) -> Result<usize, Reason> {
+    let start = quote + 1;
+    let mut position = end_of_plain_text(data, start);
+    let is_plain = data.get(position) == Some(&b'"');
+    if !is_plain {
+        position = end_of_text(data, position)?;
+    }
+    listener.text(start, position, is_plain);
+    Ok(position + 1)
+}
+
+/// The first quote, backslash or control character.
+#[inline]
+fn end_of_plain_text(data: &[u8], mut position: usize) -> usize {
+    while let Some(bytes) = data.get(position..).and_then(<[u8]>::first_chunk::<8>) {
+        let special = special_bytes(u64::from_le_bytes(*bytes));
+        if special != 0 {
+            return position + (special.trailing_zeros() / 8) as usize;
+        }
+        position += 8;
+    }
+    while data
+        .get(position)
+        .is_some_and(|byte| *byte >= b' ' && *byte != b'"' && *byte != b'\\')
+    {
+        position += 1;
+    }
+    position
+}
+
+/// The highest bit of every byte of a word that is a quote, a backslash or a control character. Bits
+/// above the lowest of them may be wrong: only the first such byte can be told.
+#[inline]
+fn special_bytes(word: u64) -> u64 {
+    const LOWEST: u64 = 0x0101_0101_0101_0101;
+    const HIGHEST: u64 = 0x8080_8080_8080_8080;
+    let zero_bytes = |word: u64| word.wrapping_sub(LOWEST) & !word;
+    let quotes = zero_bytes(word ^ (LOWEST * u64::from(b'"')));
+    let backslashes = zero_bytes(word ^ (LOWEST * u64::from(b'\\')));
+    let controls = word.wrapping_sub(LOWEST * u64::from(b' ')) & !word;
+    (quotes | backslashes | controls) & HIGHEST
+}
+
+/// The quote that ends a string with escapes or control characters.
+fn end_of_text(data: &[u8], mut position: usize) -> Result<usize, Reason> {
     loop {
         match data.get(position) {
-            Some(b'"') => return Ok(position + 1),
+            Some(b'"') => return Ok(position),
             // A line break in a string is where a truncated line ends.
             Some(b'\n') => return Err(Reason::BrokenString),
             Some(b'\\') if data.get(position + 1).is_some_and(|next| *next != b'\n') => {
@@ -84,124 +254,18 @@ fn end_of_string(data: &[u8], mut position: usize) -> Result<usize, Reason> {
             Some(_) => position += 1,
             None => return Err(Reason::Truncated),
         }
+        position = end_of_plain_text(data, position);
     }
 }
 
 fn end_of_word(data: &[u8], mut position: usize) -> usize {
-    let ends = |byte: u8| is_white_space(byte) || b"{}[]:,\"".contains(&byte);
-    while data.get(position).is_some_and(|byte| !ends(*byte)) {
+    while data.get(position).is_some_and(|byte| !ends_word(*byte)) {
         position += 1;
     }
     position
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Container {
-    Object,
-    Array,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Expect {
-    Value,
-    ValueOrClose,
-    Key,
-    KeyOrClose,
-    Colon,
-    CommaOrClose,
-    Nothing,
-}
-
-/// Which token may come next within one JSON value.
-pub(super) struct Grammar {
-    open: Vec<Container>,
-    expect: Expect,
-    max_depth: usize,
-}
-
-impl Grammar {
-    pub fn new(max_depth: usize) -> Self {
-        Self {
-            open: Vec::new(),
-            expect: Expect::Value,
-            max_depth,
-        }
-    }
-
-    /// Whether the value is complete.
-    pub fn is_done(&self) -> bool {
-        self.expect == Expect::Nothing
-    }
-
-    /// Takes the next token or says why it cannot stand here.
-    pub fn accept(&mut self, kind: Kind) -> Result<(), Reason> {
-        let value_may_start = matches!(self.expect, Expect::Value | Expect::ValueOrClose);
-        let key_may_start = matches!(self.expect, Expect::Key | Expect::KeyOrClose);
-        match kind {
-            Kind::OpenObject if value_may_start => self.push(Container::Object, Expect::KeyOrClose),
-            Kind::OpenArray if value_may_start => self.push(Container::Array, Expect::ValueOrClose),
-            Kind::Text if key_may_start => {
-                self.expect = Expect::Colon;
-                Ok(())
-            }
-            Kind::Text | Kind::Word if value_may_start => {
-                self.value_ended();
-                Ok(())
-            }
-            Kind::Colon if self.expect == Expect::Colon => {
-                self.expect = Expect::Value;
-                Ok(())
-            }
-            Kind::Comma if self.expect == Expect::CommaOrClose => {
-                self.expect = match self.open.last() {
-                    Some(Container::Object) => Expect::Key,
-                    _ => Expect::Value,
-                };
-                Ok(())
-            }
-            Kind::CloseObject => self.pop(Container::Object, Expect::KeyOrClose),
-            Kind::CloseArray => self.pop(Container::Array, Expect::ValueOrClose),
-            _ => Err(Reason::Syntax),
-        }
-    }
-
-    fn push(&mut self, container: Container, expect: Expect) -> Result<(), Reason> {
-        if self.open.len() >= self.max_depth {
-            return Err(Reason::TooDeep);
-        }
-        self.open.push(container);
-        self.expect = expect;
-        Ok(())
-    }
-
-    fn pop(&mut self, container: Container, when_empty: Expect) -> Result<(), Reason> {
-        let may_close = self.expect == Expect::CommaOrClose || self.expect == when_empty;
-        if !may_close || self.open.last() != Some(&container) {
-            return Err(Reason::Syntax);
-        }
-        self.open.pop();
-        self.value_ended();
-        Ok(())
-    }
-
-    fn value_ended(&mut self) {
-        self.expect = if self.open.is_empty() {
-            Expect::Nothing
-        } else {
-            Expect::CommaOrClose
-        };
-    }
-}
-
-/// Where the JSON value that starts at `start` ends, or why it has no end.
-pub(super) fn end_of_value(data: &[u8], start: usize, max_depth: usize) -> Result<usize, Reason> {
-    let mut tokens = Tokens::new(data, start);
-    let mut grammar = Grammar::new(max_depth);
-    loop {
-        let token = tokens.next()?.ok_or(Reason::Truncated)?;
-        grammar.accept(token.kind)?;
-        if grammar.is_done() {
-            return Ok(token.end);
-        }
-    }
+#[inline]
+fn ends_word(byte: u8) -> bool {
+    is_white_space(byte) || matches!(byte, b'{' | b'}' | b'[' | b']' | b':' | b',' | b'"')
 }

@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 
 use super::column_type::ColumnType;
-use super::{Json, Number};
+use super::document::{Content, Value};
+use super::names::is_allowed;
+use super::number::{exact_f64, exact_i64, is_integer_text};
 
 /// Delta keeps its schema as JSON, three levels for each of ours, and readers stop at 128.
 const MAX_COLUMN_DEPTH: usize = 24;
@@ -33,25 +35,29 @@ pub(super) enum SeenKind {
 impl Shape {
     /// Counts a value and what is in it. Nulls, empty containers and numbers that no column can
     /// hold exactly say nothing about a type.
-    pub fn observe(&mut self, value: &Json) {
+    pub fn observe(&mut self, value: Value<'_>) {
         self.observe_at(value, 0);
     }
 
-    fn observe_at(&mut self, value: &Json, depth: usize) {
-        match value {
-            Json::Null => {}
-            Json::Bool(_) => self.booleans += 1,
-            Json::Number(number) => self.observe_number(number),
-            Json::String(_) => self.texts += 1,
-            Json::Object(_) | Json::Array(_) if depth >= MAX_COLUMN_DEPTH => {}
-            Json::Object(members) => {
+    fn observe_at(&mut self, value: Value<'_>, depth: usize) {
+        match value.content() {
+            Content::Null => {}
+            Content::Bool(_) => self.booleans += 1,
+            Content::Number(number) => self.observe_number(number),
+            Content::Text(_) => self.texts += 1,
+            Content::Object(_) | Content::Array(_) if depth >= MAX_COLUMN_DEPTH => {}
+            Content::Object(members) => {
                 self.objects += u64::from(!members.is_empty());
                 for (name, member) in members {
-                    let shape = self.members.entry(name.clone()).or_default();
-                    shape.observe_at(member, depth + 1);
+                    if !self.members.contains_key(name) {
+                        self.members.insert(name.to_owned(), Self::default());
+                    }
+                    if let Some(shape) = self.members.get_mut(name) {
+                        shape.observe_at(member, depth + 1);
+                    }
                 }
             }
-            Json::Array(elements) => {
+            Content::Array(elements) => {
                 self.arrays += u64::from(!elements.is_empty());
                 let shape = self.elements.get_or_insert_default();
                 for element in elements {
@@ -61,11 +67,11 @@ impl Shape {
         }
     }
 
-    fn observe_number(&mut self, number: &Number) {
-        if number.is_integer_text() {
-            self.integers += u64::from(number.to_exact_i64().is_some());
+    fn observe_number(&mut self, number: &str) {
+        if is_integer_text(number) {
+            self.integers += u64::from(exact_i64(number).is_some());
         } else {
-            self.decimals += u64::from(number.to_exact_f64().is_some());
+            self.decimals += u64::from(exact_f64(number).is_some());
         }
     }
 
@@ -96,5 +102,20 @@ impl Shape {
         kinds.retain(|(_, count)| *count > 0);
         kinds.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
         kinds
+    }
+}
+
+/// Whether observing a value `depth` levels deep could give a column.
+pub(super) fn says_something(value: Value<'_>, depth: usize) -> bool {
+    match value.content() {
+        Content::Null => false,
+        Content::Bool(_) | Content::Text(_) => true,
+        Content::Number(number) if is_integer_text(number) => exact_i64(number).is_some(),
+        Content::Number(number) => exact_f64(number).is_some(),
+        Content::Object(_) | Content::Array(_) if depth >= MAX_COLUMN_DEPTH => false,
+        Content::Object(mut members) => {
+            members.any(|(name, member)| is_allowed(name) && says_something(member, depth + 1))
+        }
+        Content::Array(mut elements) => elements.any(|element| says_something(element, depth + 1)),
     }
 }

@@ -5,8 +5,8 @@
 
 use chrono::{DateTime, Datelike, FixedOffset, TimeZone, Timelike, Utc};
 
-use super::number::Decimal;
-use super::{FieldPath, Json, Number, Reason};
+use super::number::{Decimal, is_json_number};
+use super::{FieldPath, Json, Reason};
 
 /// How a policy says that events tell their time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,16 +28,38 @@ pub enum TimeUnit {
 
 const NANOSECONDS_PER_SECOND: i128 = 1_000_000_000;
 
+/// A value where a time is expected.
+#[derive(Clone, Copy)]
+pub(super) enum Scalar<'value> {
+    Null,
+    /// As it is spelled.
+    Number(&'value str),
+    Text(&'value str),
+    Other,
+}
+
 /// The time of an event: exactly one value has to stand at the rule's path. Epochs may be numbers
 /// or the text of numbers; what is finer than a nanosecond is cut off.
 pub fn event_time(event: &Json, rule: &TimeRule) -> Result<DateTime<Utc>, Reason> {
     let value = match event.at(&rule.path).as_slice() {
-        [] | [Json::Null] => return Err(Reason::TimeMissing),
+        [] => return Err(Reason::TimeMissing),
         [value] => *value,
         _ => return Err(Reason::TimeAmbiguous),
     };
+    let scalar = match value {
+        Json::Null => Scalar::Null,
+        Json::Number(number) => Scalar::Number(number.as_str()),
+        Json::String(text) => Scalar::Text(text),
+        _ => Scalar::Other,
+    };
+    time_of(scalar, rule)
+}
+
+/// The time that the only value at the rule's path says.
+pub(super) fn time_of(value: Scalar<'_>, rule: &TimeRule) -> Result<DateTime<Utc>, Reason> {
     let time = match (rule.unit, value) {
-        (TimeUnit::Text, Json::String(text)) => from_text(text, rule.zone)?,
+        (_, Scalar::Null) => return Err(Reason::TimeMissing),
+        (TimeUnit::Text, Scalar::Text(text)) => from_text(text, rule.zone)?,
         (TimeUnit::EpochSeconds, value) => from_epoch(value, 9)?,
         (TimeUnit::EpochMilliseconds, value) => from_epoch(value, 6)?,
         (TimeUnit::EpochMicroseconds, value) => from_epoch(value, 3)?,
@@ -72,14 +94,13 @@ fn from_naive_text(text: &str, zone: Option<FixedOffset>) -> Result<DateTime<Utc
 }
 
 /// `nanosecond_digits`: how many decimal places turn the unit into nanoseconds.
-fn from_epoch(value: &Json, nanosecond_digits: i128) -> Result<DateTime<Utc>, Reason> {
-    let decimal = match value {
-        Json::Number(number) => number.decimal(),
-        Json::String(text) => Number::parse(text)
-            .map_err(|_| Reason::TimeUnparsable)?
-            .decimal(),
+fn from_epoch(value: Scalar<'_>, nanosecond_digits: i128) -> Result<DateTime<Utc>, Reason> {
+    let spelling = match value {
+        Scalar::Number(spelling) => spelling,
+        Scalar::Text(text) if is_json_number(text.as_bytes()) => text,
         _ => return Err(Reason::TimeUnparsable),
     };
+    let decimal = Decimal::of(spelling);
     let nanoseconds = whole_part(&decimal, nanosecond_digits).ok_or(Reason::TimeOutOfRange)?;
     let seconds = i64::try_from(nanoseconds.div_euclid(NANOSECONDS_PER_SECOND));
     let rest = u32::try_from(nanoseconds.rem_euclid(NANOSECONDS_PER_SECOND));

@@ -13,6 +13,7 @@ mod round_trip;
 mod samples;
 mod time;
 mod values;
+mod windows;
 
 use super::{Json, Limits, Reason, Record, frame};
 

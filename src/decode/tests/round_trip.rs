@@ -11,7 +11,8 @@ use proptest::prelude::*;
 
 use super::generators::{cases, event, name, reordered, value};
 use crate::decode::{
-    Json, NewFields, SchemaRules, fingerprint, learn, rebuild, semantically_equal, to_batch,
+    Document, Json, Limits, NewFields, SchemaRules, fingerprint, fingerprints, learn, rebuild,
+    semantically_equal, to_batch,
 };
 
 const RULES: SchemaRules = SchemaRules {
@@ -28,6 +29,7 @@ fn check(schema: &SchemaRef, events: &[Json]) -> Result<(), TestCaseError> {
 }
 
 fn check_rows(batch: &RecordBatch, events: &[&Json]) -> Result<(), TestCaseError> {
+    let by_column = fingerprints(batch).unwrap();
     for (row, event) in events.iter().enumerate() {
         let rebuilt = rebuild(batch, row).unwrap();
         prop_assert!(
@@ -40,6 +42,10 @@ fn check_rows(batch: &RecordBatch, events: &[&Json]) -> Result<(), TestCaseError
                 .map(|texts| texts.value(row))
         );
         prop_assert_eq!(fingerprint(&rebuilt), fingerprint(event));
+        prop_assert_eq!(by_column.get(row), Some(&fingerprint(event)));
+        let document = Document::parse(event.to_string().as_bytes(), &Limits::default()).unwrap();
+        prop_assert_eq!(document.fingerprint(), fingerprint(event));
+        prop_assert_eq!(&document.to_json(), *event);
     }
     Ok(())
 }
