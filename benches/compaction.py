@@ -8,7 +8,6 @@ mean. Only Linux has the accounts that it reads.
 
 import argparse
 import json
-import math
 import shutil
 import statistics
 import subprocess
@@ -64,13 +63,7 @@ class Bench:
         self.program = lakewarden(arguments.lakewarden)
         self.python = python_with_peers(self.work)
         self.input = wanted_input(arguments)
-        if arguments.gigabytes:
-            base = Input(**{**vars(self.input), "repeats": 1})
-            base.prepare(self.program, self.work)
-            wanted = arguments.gigabytes * 1e9 / base.bytes_of_files(self.work)
-            self.input = Input(**{**vars(base), "repeats": math.ceil(wanted)})
         self.filled = self.input.prepare(self.program, self.work)
-        self.input_bytes = self.input.bytes_of_files(self.work) * self.input.repeats
 
     def run(self, contestant: str) -> Run:
         """Runs one contestant in a folder of its own and checks what it wrote."""
@@ -84,7 +77,7 @@ class Bench:
 
     def run_ours(self, folder: Path) -> Run:
         copy = folder / "lake"
-        lake.copy_by_links(self.filled, copy, DATASET_POLICY)
+        lake.copy_by_links(self.filled.folder, copy, DATASET_POLICY)
         command = [str(self.program), "run", "--dir", str(copy), "--now", lake.NOW, "--output", "json"]
         if self.arguments.memory:
             command += ["--memory", self.arguments.memory]
@@ -95,12 +88,12 @@ class Bench:
             usage = measure.run(command, folder, lake.CREDENTIALS)
         counts = json.loads(usage.stdout)["datasets"]["cart"]
         written = self.check(lake.table_files(copy))
-        if counts["written"] != self.input.events or written["descents"] > 0:
+        if counts["written"] != self.filled.events or written["descents"] > 0:
             raise SystemExit(f"{OURS} did not do its work: {counts}, {written}")
         return Run(OURS, usage, 0.0, machine.first_line(self.program, "--version"), written)
 
     def run_peer(self, contestant: str, folder: Path) -> Run:
-        source, out = lake.raw_folder(self.filled), folder / "out"
+        source, out = lake.raw_folder(self.filled.folder), folder / "out"
         temporary = folder / "temporary"
         for wanted in (out, temporary):
             wanted.mkdir()
@@ -119,8 +112,8 @@ class Bench:
             check=True,
         )
         written = json.loads(done.stdout)
-        if written["rows"] != self.input.events:
-            raise SystemExit(f"{written['rows']} rows were written of {self.input.events} events")
+        if written["rows"] != self.filled.events:
+            raise SystemExit(f"{written['rows']} rows were written of {self.filled.events} events")
         return written
 
 
@@ -130,6 +123,7 @@ def wanted_input(arguments: argparse.Namespace) -> Input:
         events_per_file=arguments.events_per_file,
         days=arguments.days,
         seed=arguments.seed,
+        gigabytes=arguments.gigabytes,
     )
 
 
@@ -159,11 +153,11 @@ def refuse_different_rows(runs: list[Run]) -> None:
 
 def report(bench: Bench, described: dict[str, str], runs: list[Run]) -> str:
     by_contestant = {name: [run for run in runs if run.contestant == name] for name in bench.arguments.only}
+    filled = bench.filled
     lines = [f"- {name}: {value}" for name, value in described.items()]
     lines += [f"- {name}: {found[0].version}" for name, found in by_contestant.items() if name != OURS]
     lines += [
-        f"- input: {bench.input.events:,} events, {bench.input.files * bench.input.repeats:,} objects, "
-        f"{bench.input_bytes / MEGABYTE:,.0f} MB",
+        f"- input: {filled.events:,} events, {filled.objects:,} objects, {filled.bytes / MEGABYTE:,.0f} MB",
         f"- {bench.arguments.rounds} rounds; other programs kept "
         f"{100 * statistics.mean(run.usage.other_cpu_share for run in runs):.0f} % of the machine busy",
         "",
@@ -226,7 +220,7 @@ def contestants(text: str) -> tuple[str, ...]:
 
 def main() -> None:
     bench = Bench(parse_arguments())
-    described = machine.describe(bench.program, bench.work)
+    described = machine.describe(bench.program, bench.arguments.lakewarden is None, bench.work)
     runs = rounds(bench)
     refuse_different_rows(runs)
     if bench.arguments.json:

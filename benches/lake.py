@@ -3,7 +3,7 @@
 Uploading goes through `lakewarden serve-s3` like any client's, so nothing here knows how the server keeps
 objects, except that its files are never changed in place: a copy that shares them is a lake of its own.
 
-`REPEATS`: the server copies an object by linking its bytes. So an input can be many times as large as its
+The server copies an object by linking its bytes. So an input can be many times as large as its
 files: the same bytes under other Kafka partitions are other events, for their identity is topic, partition
 and offset, which the key holds.
 """
@@ -35,6 +35,8 @@ CREDENTIALS = {
     "AWS_REGION": "us-east-1",
 }
 UPLOADS_AT_ONCE = 8
+# The file that says that a lake was filled to the end.
+FILLED = "filled"
 
 LAKE_POLICY = """\
 version: 1
@@ -129,10 +131,7 @@ def write_policies(lake: Path, dataset_policy: Path) -> None:
 
 
 def fill(program: Path, lake: Path, files: list[Path], repeats: int, dataset_policy: Path) -> None:
-    """Makes `lake` with `files` as raw objects, and each of them `repeats` times. Does nothing if it is made."""
-    made = lake / "made"
-    if made.exists():
-        return
+    """Makes `lake` with `files` as raw objects, each of them `repeats` times."""
     shutil.rmtree(lake, ignore_errors=True)
     write_policies(lake, dataset_policy)
     with Server(program, lake) as server, ThreadPoolExecutor(UPLOADS_AT_ONCE) as workers:
@@ -142,7 +141,11 @@ def fill(program: Path, lake: Path, files: list[Path], repeats: int, dataset_pol
         upload = workers.map(lambda file: put_with_repeats(client, file, repeats), files)
         for _ in upload:
             pass
-    made.touch()
+    (lake / FILLED).touch()
+
+
+def is_filled(lake: Path) -> bool:
+    return (lake / FILLED).exists()
 
 
 def put_with_repeats(client: Client, file: Path, repeats: int) -> None:

@@ -8,13 +8,14 @@ from pathlib import Path
 from prepare import REPOSITORY
 
 
-def describe(program: Path, work: Path) -> dict[str, str]:
+def describe(program: Path, is_built_here: bool, work: Path) -> dict[str, str]:
+    origin = f"commit {commit()}" if is_built_here else "a given program"
     return {
         "processor": f"{processor()}, {os.cpu_count()} cores",
         "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB",
         "file system": file_system(work),
         "system": f"{platform.system()} {platform.release()}",
-        "lakewarden": f"{first_line(program, '--version')}, commit {commit()}",
+        "lakewarden": f"{first_line(program, '--version')}, {origin}",
         "rustc": first_line("rustc", "--version"),
         "python": platform.python_version(),
     }

@@ -1,6 +1,7 @@
 """What has to be there before anything can be measured: programs, peers, input. All of it is kept."""
 
 import importlib.util
+import math
 import os
 import shutil
 import subprocess
@@ -29,32 +30,41 @@ class Input:
     events_per_file: int
     days: int
     seed: int
-    repeats: int = 1
-
-    @property
-    def events(self) -> int:
-        return self.files * self.events_per_file * self.repeats
+    # Repeat the files under other keys until the input is at least so large; None: as they are.
+    gigabytes: float | None = None
 
     @property
     def name(self) -> str:
-        return f"{self.files}x{self.events_per_file}-{self.days}days-seed{self.seed}"
+        repeated = "" if self.gigabytes is None else f"-{self.gigabytes:g}GB"
+        return f"{self.files}x{self.events_per_file}-{self.days}days-seed{self.seed}{repeated}"
 
-    def prepare(self, program: Path, work: Path) -> Path:
-        """The lake with this input as its raw objects."""
-        generated = work / "input" / self.name
-        made = generated.with_suffix(".made")
-        if not made.exists():
-            say(f"generating {generated} …")
+    def prepare(self, program: Path, work: Path) -> "Filled":
+        """The lake with this input as its raw objects. The generated files do not outlive its making."""
+        folder = work / "lakes" / self.name
+        if not lake.is_filled(folder):
+            say(f"making {folder} …")
+            generated = work / "generated"
             generate(work, generated, self)
-            made.touch()
-        filled = work / "lakes" / f"{self.name}-times{self.repeats}"
-        say(f"filling {filled} …")
-        lake.fill(program, filled, sorted(generated.iterdir()), self.repeats, DATASET_POLICY)
-        return filled
+            files = sorted(generated.iterdir())
+            lake.fill(program, folder, files, self.repeats(files), DATASET_POLICY)
+            shutil.rmtree(generated)
+        sizes = [file.stat().st_size for file in lake.raw_folder(folder).iterdir()]
+        return Filled(folder, len(sizes), sum(sizes), len(sizes) * self.events_per_file)
 
-    def bytes_of_files(self, work: Path) -> int:
-        """Bytes that are on disk once; the input has them `repeats` times."""
-        return sum(file.stat().st_size for file in (work / "input" / self.name).iterdir())
+    def repeats(self, files: list[Path]) -> int:
+        if self.gigabytes is None:
+            return 1
+        return math.ceil(self.gigabytes * 1e9 / sum(file.stat().st_size for file in files))
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A lake that nothing has been compacted of."""
+
+    folder: Path
+    objects: int
+    bytes: int
+    events: int
 
 
 def generate(work: Path, out: Path, wanted: Input) -> None:
