@@ -71,6 +71,10 @@ class Server:
         self.said.extend(self._process.stderr)
         self._process.wait()
 
+    def most_gets_at_once(self) -> int:
+        """Once the server has stopped."""
+        return int(re.search(r"at most (\d+) GETs", "".join(self.said)).group(1))
+
 
 class Client:
     """As much of an S3 client as filling a bucket takes; requests are signed with AWS Signature Version 4."""
