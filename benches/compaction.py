@@ -16,6 +16,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
+import hotspots
 import lake
 import machine
 import measure
@@ -25,7 +26,6 @@ from prepare import BENCHES, DATASET_POLICY, REPOSITORY, Input, lakewarden, pyth
 
 OURS = "lakewarden"
 CONTESTANTS = (OURS, *peers.FORMS)
-BY_DEFAULT = (OURS, "duckdb", "duckdb-one-thread", "chdb")
 
 
 @dataclass
@@ -60,7 +60,7 @@ class Bench:
         self.arguments = arguments
         self.work = arguments.work.resolve()
         self.work.mkdir(parents=True, exist_ok=True)
-        self.program = lakewarden(arguments.lakewarden)
+        self.program = lakewarden(arguments.lakewarden, with_symbols=arguments.profile)
         self.python = python_with_peers(self.work)
         self.input = wanted_input(arguments)
         self.filled = self.input.prepare(self.program, self.work)
@@ -76,11 +76,7 @@ class Bench:
         return run
 
     def run_ours(self, folder: Path) -> Run:
-        copy = folder / "lake"
-        lake.copy_by_links(self.filled.folder, copy, DATASET_POLICY)
-        command = [str(self.program), "run", "--dir", str(copy), "--now", lake.NOW, "--output", "json"]
-        if self.arguments.memory:
-            command += ["--memory", self.arguments.memory]
+        copy, command = self.fresh_lake(folder)
         over_http = self.arguments.over_http
         with lake.Server(self.program, copy) if over_http else nullcontext() as server:
             if over_http:
@@ -91,6 +87,21 @@ class Bench:
         if counts["written"] != self.filled.events or written["descents"] > 0:
             raise SystemExit(f"{OURS} did not do its work: {counts}, {written}")
         return Run(OURS, usage, 0.0, machine.first_line(self.program, "--version"), written)
+
+    def fresh_lake(self, folder: Path) -> tuple[Path, list[str]]:
+        """A lake of which nothing is compacted yet, and the command that does it."""
+        copy = folder / "lake"
+        lake.copy_by_links(self.filled.folder, copy, DATASET_POLICY, self.arguments.memory)
+        return copy, [str(self.program), "run", "--dir", str(copy), "--now", lake.NOW, "--output", "json"]
+
+    def profile_ours(self) -> str:
+        """A run that is not measured."""
+        folder = self.work / "runs" / "profile"
+        shutil.rmtree(folder, ignore_errors=True)
+        _, command = self.fresh_lake(folder)
+        found = hotspots.profile(command, folder, lake.CREDENTIALS)
+        shutil.rmtree(folder)
+        return found
 
     def run_peer(self, contestant: str, folder: Path) -> Run:
         source, out = lake.raw_folder(self.filled.folder), folder / "out"
@@ -127,61 +138,92 @@ def wanted_input(arguments: argparse.Namespace) -> Input:
     )
 
 
-def rounds(bench: Bench) -> list[Run]:
-    """A warm-up that does not count, then everyone in turn, as often as was asked for."""
-    runs = []
+def rounds(bench: Bench) -> dict[str, list[Run]]:
+    """A warm-up that does not count, then everyone in turn, as often as was asked for. A peer that fails
+    is out from then on."""
+    runs: dict[str, list[Run]] = {contestant: [] for contestant in bench.arguments.only}
     count = bench.arguments.rounds
     for number in range(0 if bench.arguments.warm_up else 1, count + 1):
-        for contestant in bench.arguments.only:
-            run = bench.run(contestant)
-            name = f"round {number} of {count}" if number else "warm-up"
+        for contestant in list(runs):
+            label = f"round {number} of {count}: {contestant}" if number else f"warm-up: {contestant}"
+            try:
+                run = bench.run(contestant)
+            except measure.RunFailed as failure:
+                if contestant == OURS:
+                    raise
+                say(f"{label}: out, {failure}")
+                del runs[contestant]
+                continue
             say(
-                f"{name}: {contestant}: {run.cpu:.2f} CPU-s, {run.usage.wall:.2f} s, "
+                f"{label}: {run.cpu:.2f} CPU-s, {run.usage.wall:.2f} s, "
                 f"{run.usage.peak_memory / MEGABYTE:.0f} MB"
             )
             if number:
-                runs.append(run)
+                runs[contestant].append(run)
     return runs
 
 
-def refuse_different_rows(runs: list[Run]) -> None:
+def refuse_different_rows(runs: dict[str, list[Run]]) -> None:
     """Everyone must have written the same events on the same days."""
-    found = {(run.written["digest"], *run.written["rows_by_date"].items()): run.contestant for run in runs}
+    found = {}
+    for contestant, measured in runs.items():
+        for run in measured:
+            found[run.written["digest"], *run.written["rows_by_date"].items()] = contestant
     if len(found) > 1:
         raise SystemExit(f"the contestants wrote different rows: {found}")
 
 
-def report(bench: Bench, described: dict[str, str], runs: list[Run]) -> str:
-    by_contestant = {name: [run for run in runs if run.contestant == name] for name in bench.arguments.only}
-    filled = bench.filled
-    lines = [f"- {name}: {value}" for name, value in described.items()]
-    lines += [f"- {name}: {found[0].version}" for name, found in by_contestant.items() if name != OURS]
-    lines += [
-        f"- input: {filled.events:,} events, {filled.objects:,} objects, {filled.bytes / MEGABYTE:,.0f} MB",
-        f"- {bench.arguments.rounds} rounds; other programs kept "
-        f"{100 * statistics.mean(run.usage.other_cpu_share for run in runs):.0f} % of the machine busy",
-        "",
-        "| | CPU-seconds | wall, s | peak memory, MB | temporary files, MB | written, MB | files | descents "
-        "| lakewarden's CPU to this |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
-    ours = [run.cpu for run in by_contestant.get(OURS, [])]
-    for name, found in by_contestant.items():
-        cpu = [run.cpu for run in found]
-        written = found[0].written
-        cells = [
-            name,
-            spread(cpu, 2),
-            spread([run.usage.wall for run in found], 2),
-            spread([run.usage.peak_memory / MEGABYTE for run in found], 0),
-            f"{max(run.usage.peak_temporary for run in found) / MEGABYTE:.0f}",
-            f"{written['bytes'] / MEGABYTE:.1f}",
-            str(written["files"]),
-            str(max(run.written["descents"] for run in found)),
-            f"{statistics.median(ours) / statistics.median(cpu):.2f}" if ours and name != OURS else "",
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
+COLUMNS = (
+    "",
+    "CPU-seconds",
+    "wall, s",
+    "peak memory, MB",
+    "temporary files, MB",
+    "written, MB",
+    "files",
+    "rows out of order",
+    "lakewarden's CPU to its",
+)
+
+
+def report(bench: Bench, described: dict[str, str], runs: dict[str, list[Run]]) -> str:
+    cpu = {name: statistics.median(run.cpu for run in measured) for name, measured in runs.items()}
+    ours = cpu.get(OURS)
+    lines = head(bench, described, runs)
+    lines += ["", f"| {' | '.join(COLUMNS)} |", f"|{'---|' * len(COLUMNS)}"]
+    for name, measured in runs.items():
+        ratio = f"{ours / cpu[name]:.2f}" if ours and name != OURS else ""
+        lines.append(f"| {' | '.join([name, *cells(measured), ratio])} |")
+    rivals = {name: seconds for name, seconds in cpu.items() if name != OURS}
+    if ours and rivals:
+        best = min(rivals, key=rivals.__getitem__)
+        lines += ["", f"lakewarden's CPU is {ours / rivals[best]:.2f} times that of the best peer, {best}."]
     return "\n".join(lines)
+
+
+def head(bench: Bench, described: dict[str, str], runs: dict[str, list[Run]]) -> list[str]:
+    filled = bench.filled
+    versions = {measured[0].version for name, measured in runs.items() if name != OURS}
+    others = statistics.mean(run.usage.other_cpu_share for measured in runs.values() for run in measured)
+    lines = [f"- {name}: {value}" for name, value in described.items()]
+    lines += [f"- {version}" for version in sorted(versions)]
+    size = filled.bytes / MEGABYTE
+    lines.append(f"- input: {filled.events:,} events, {filled.objects:,} objects, {size:,.0f} MB")
+    lines.append(f"- {bench.arguments.rounds} rounds; other programs took {100 * others:.0f} % of the machine")
+    return lines
+
+
+def cells(measured: list[Run]) -> list[str]:
+    written = measured[0].written
+    return [
+        spread([run.cpu for run in measured], 2),
+        spread([run.usage.wall for run in measured], 2),
+        spread([run.usage.peak_memory / MEGABYTE for run in measured], 0),
+        f"{max(run.usage.peak_temporary for run in measured) / MEGABYTE:.0f}",
+        f"{written['bytes'] / MEGABYTE:.1f}",
+        str(written["files"]),
+        str(max(run.written["descents"] for run in measured)),
+    ]
 
 
 def spread(values: list[float], digits: int) -> str:
@@ -196,16 +238,17 @@ def parse_arguments() -> argparse.Namespace:
     option("--lakewarden", type=Path, help="a built program, instead of building one")
     option("--rounds", type=int, default=5)
     option("--warm-up", action=argparse.BooleanOptionalAction, default=True, help="a round that does not count")
-    option("--only", type=contestants, default=BY_DEFAULT, help=f"of {','.join(CONTESTANTS)}")
+    option("--only", type=contestants, default=CONTESTANTS, help=f"some of {','.join(CONTESTANTS)}")
     option("--files", type=int, default=1000)
     option("--events-per-file", type=int, default=500)
     option("--days", type=int, default=3, help="from 1 to 28")
     option("--seed", type=int, default=1)
     option("--scale", type=int, default=1, help="so many times the files")
     option("--gigabytes", type=float, help="repeat the input under other keys, until it is that large")
-    option("--memory", help="lakewarden's memory setting, such as 400MB")
+    option("--memory", help="`memory` of lake.yaml, such as '400 MB'")
     option("--over-http", action="store_true", help="the S3 server in a process of its own")
     option("--keep", action="store_true", help="keep what the last run of each wrote, under runs/")
+    option("--profile", action="store_true", help="then show where lakewarden's time goes, by perf")
     option("--json", type=Path, help="write every run's figures to this file")
     return parser.parse_args()
 
@@ -224,9 +267,12 @@ def main() -> None:
     runs = rounds(bench)
     refuse_different_rows(runs)
     if bench.arguments.json:
-        figures = {"machine": described, "input": vars(bench.input), "runs": [run.as_json() for run in runs]}
+        all_runs = [run.as_json() for measured in runs.values() for run in measured]
+        figures = {"machine": described, "input": vars(bench.input), "runs": all_runs}
         bench.arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
     print(report(bench, described, runs))
+    if bench.arguments.profile:
+        print(f"\nwhere lakewarden's time goes:\n\n{bench.profile_ours()}")
 
 
 if __name__ == "__main__":

@@ -124,13 +124,15 @@ class Client:
         return headers
 
 
-def write_policies(lake: Path, dataset_policy: Path) -> None:
+def write_policies(lake: Path, dataset_policy: Path, memory: str | None = None) -> None:
     """The dataset's own policy as the repository has it, and a lake of nothing else."""
     (lake / "policies" / "datasets").mkdir(parents=True, exist_ok=True)
     shutil.copy(dataset_policy, lake / "policies" / "datasets" / "cart.yaml")
     key = lake / "lakewarden.key"
     key.write_text(os.urandom(32).hex())
     policy = LAKE_POLICY.format(bucket=LAKE_BUCKET, key=json.dumps(str(key.resolve())))
+    if memory is not None:
+        policy += f"memory: {memory}\n"
     (lake / "policies" / "lake.yaml").write_text(policy)
 
 
@@ -161,9 +163,9 @@ def put_with_repeats(client: Client, file: Path, repeats: int) -> None:
         client.copy(first, f"/{RAW_BUCKET}/{RAW_PREFIX}{name}")
 
 
-def copy_by_links(lake: Path, copy: Path, dataset_policy: Path) -> None:
+def copy_by_links(lake: Path, copy: Path, dataset_policy: Path, memory: str | None) -> None:
     """A lake that shares the files of `lake`, whose policies are those of today."""
-    write_policies(copy, dataset_policy)
+    write_policies(copy, dataset_policy, memory)
     # Whoever has the lock open must not be holding that of the copy too.
     ignored = shutil.ignore_patterns("lock")
     shutil.copytree(lake / "s3", copy / "s3", copy_function=os.link, ignore=ignored)

@@ -59,7 +59,7 @@ def run(program: Path, filled: Path, folder: Path, delay: int, memory: str | Non
     """One compaction with `delay` milliseconds for every GET."""
     shutil.rmtree(folder, ignore_errors=True)
     copy = folder / "lake"
-    lake.copy_by_links(filled, copy, DATASET_POLICY)
+    lake.copy_by_links(filled, copy, DATASET_POLICY, memory)
     access_log = folder / "access.log"
     access_log.touch()
     watch = ReadingWatch(access_log)
@@ -69,7 +69,6 @@ def run(program: Path, filled: Path, folder: Path, delay: int, memory: str | Non
         watch.start()
         command = [str(program), "run", "--dir", str(copy), "--now", lake.NOW, "--output", "json"]
         command += ["--endpoint", server.endpoint]
-        command += ["--memory", memory] if memory else []
         usage = measure.run(command, folder, lake.CREDENTIALS)
         watch.stop()
     counts = json.loads(usage.stdout)["datasets"]["cart"]
@@ -96,7 +95,7 @@ def main() -> None:
     option("--lakewarden", type=Path, help="a built program, instead of building one")
     option("--objects", type=int, default=10_000)
     option("--delays", type=int, nargs="+", default=[0, 100], help="milliseconds added to every GET")
-    option("--memory", help="lakewarden's memory setting, such as 400MB")
+    option("--memory", help="`memory` of lake.yaml, such as '400 MB'")
     arguments = parser.parse_args()
     work = arguments.work.resolve()
     work.mkdir(parents=True, exist_ok=True)

@@ -135,7 +135,7 @@ def statements_of(name: str, source: str, out: str, temporary: str) -> list[str]
 def open_duckdb(_temporary: str):
     import duckdb
 
-    return duckdb.__version__, duckdb.connect().execute
+    return f"DuckDB {duckdb.__version__}", duckdb.connect().execute
 
 
 def open_chdb(temporary: str):
@@ -143,7 +143,7 @@ def open_chdb(temporary: str):
     from chdb.session import Session
 
     session = Session(f"{temporary}/chdb")
-    return f"{chdb.__version__} (ClickHouse {chdb.engine_version})", session.query
+    return f"chDB {chdb.__version__} (ClickHouse {chdb.engine_version})", session.query
 
 
 def main() -> None:

@@ -83,12 +83,16 @@ def generate(work: Path, out: Path, wanted: Input) -> None:
     subprocess.run([str(program), *flat], check=True)
 
 
-def lakewarden(given: Path | None) -> Path:
-    """The program: the one that was given, or a release build of this repository."""
+def lakewarden(given: Path | None, with_symbols: bool = False) -> Path:
+    """The program: the one that was given, or a release build of this repository, with its functions' names
+    if they are wanted."""
     if given is not None:
         return given.resolve()
     say("building lakewarden (release) …")
-    subprocess.run(["cargo", "build", "--release", "--locked"], cwd=REPOSITORY, check=True)
+    build = ["cargo", "rustc", "--release", "--locked", "--bin", "lakewarden"]
+    # The dependencies keep their names until the program is linked.
+    build += ["--", "-C", "strip=none"] if with_symbols else []
+    subprocess.run(build, cwd=REPOSITORY, check=True)
     target = Path(os.environ.get("CARGO_TARGET_DIR", REPOSITORY / "target"))
     return target / "release" / "lakewarden"
 
