@@ -14,7 +14,7 @@ def profile(command: list[str], folder: Path, environment: dict[str, str]) -> st
     recording = folder / "perf.data"
     record = ["perf", "record", "-q", "-e", "cpu-clock", "-F", str(SAMPLES_A_SECOND), "-o", str(recording)]
     measure.run([*record, "--", *command], folder, environment)
-    listing = ["perf", "report", "--stdio", "--sort", "symbol", "--percent-limit", str(LEAST_PERCENT)]
+    listing = ["perf", "report", "--stdio", "-F", "overhead,sym", "--percent-limit", str(LEAST_PERCENT)]
     done = subprocess.run(
         [*listing, "-i", str(recording)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True
     )

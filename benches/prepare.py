@@ -89,9 +89,10 @@ def lakewarden(given: Path | None, with_symbols: bool = False) -> Path:
     if given is not None:
         return given.resolve()
     say("building lakewarden (release) …")
-    build = ["cargo", "rustc", "--release", "--locked", "--bin", "lakewarden"]
-    # The dependencies keep their names until the program is linked.
-    build += ["--", "-C", "strip=none"] if with_symbols else []
+    build = ["cargo", "build", "--release", "--locked"]
+    if with_symbols:
+        # Nothing else is built anew: the dependencies keep their names until the program is linked.
+        build = ["cargo", "rustc", "--release", "--locked", "--bin", "lakewarden", "--", "-C", "strip=none"]
     subprocess.run(build, cwd=REPOSITORY, check=True)
     target = Path(os.environ.get("CARGO_TARGET_DIR", REPOSITORY / "target"))
     return target / "release" / "lakewarden"
