@@ -95,3 +95,16 @@ async fn stopped() {
         std::future::pending::<()>().await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_delay_names_its_unit() {
+        assert_eq!(milliseconds("100ms"), Ok(Duration::from_millis(100)));
+        for wrong in ["100", "0.1s", "-1ms", "ms", "1 ms"] {
+            assert!(milliseconds(wrong).is_err(), "{wrong}");
+        }
+    }
+}
