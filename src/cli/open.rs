@@ -1,6 +1,6 @@
 //! From the global arguments to a lake: policies, connection, key and clock.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use super::{Exit, Failure, Global};
@@ -75,7 +75,11 @@ impl Opened {
             Some(endpoint) => Connection::remote(Some(endpoint))
                 .await
                 .map_err(Failure::from_error)?,
-            None => Connection::embedded(&embedded(&dir.join(DEMO_STORE), clock, None)?),
+            None => Connection::embedded(&embedded(
+                &dir.join(DEMO_STORE),
+                clock,
+                EmbeddedOptions::default(),
+            )?),
         };
         Ok(Self {
             key: KeySource::File(dir.join(DEMO_KEY)),
@@ -102,11 +106,11 @@ pub fn clock(global: &Global) -> Clock {
     global.now.map_or_else(Clock::system, Clock::simulated)
 }
 
-/// Opens a folder as S3. Objects are dated by `clock`.
+/// Opens a folder as S3. Objects are dated by `clock`, whatever `options` say.
 pub fn embedded(
     root: &Path,
     clock: Clock,
-    access_log_file: Option<PathBuf>,
+    options: EmbeddedOptions,
 ) -> Result<EmbeddedS3, Failure> {
     let dated: EmbeddedClock = if clock.is_simulated() {
         Arc::new(move || clock.now())
@@ -115,7 +119,7 @@ pub fn embedded(
     };
     let options = EmbeddedOptions {
         clock: dated,
-        access_log_file,
+        ..options
     };
     EmbeddedS3::open_with(root, options)
         .map_err(|error| Failure::new(Exit::Storage, error.to_string(), ""))

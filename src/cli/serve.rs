@@ -2,12 +2,13 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 
 use super::open::{DEMO_POLICIES, DEMO_STORE, clock, embedded};
 use super::{Exit, Failure, Global};
-use crate::embedded::EmbeddedS3;
+use crate::embedded::{EmbeddedOptions, EmbeddedS3};
 
 /// Arguments of `serve-s3`; the folder is --dir.
 #[derive(Debug, clap::Args)]
@@ -18,6 +19,16 @@ pub struct Serve {
     /// Append each request to this file: method, path, status.
     #[arg(long, value_name = "FILE")]
     access_log: Option<PathBuf>,
+    /// Begin the answer to every GET that much later, as a distant S3 would: 100ms.
+    #[arg(long, value_name = "TIME", default_value = "0ms", value_parser = milliseconds)]
+    get_delay: Duration,
+}
+
+fn milliseconds(text: &str) -> Result<Duration, String> {
+    let number = text.strip_suffix("ms").and_then(|count| count.parse().ok());
+    number
+        .map(Duration::from_millis)
+        .ok_or_else(|| "it must be in whole milliseconds, like 100ms".to_owned())
 }
 
 /// Serves until interrupted.
@@ -37,7 +48,12 @@ pub async fn main(global: &Global, command: &Serve) -> Result<(), Failure> {
     } else {
         dir.clone()
     };
-    let server = embedded(&root, clock(global), command.access_log.clone())?;
+    let options = EmbeddedOptions {
+        access_log_file: command.access_log.clone(),
+        get_delay: command.get_delay,
+        ..EmbeddedOptions::default()
+    };
+    let server = embedded(&root, clock(global), options)?;
     let failed = |error: std::io::Error| {
         Failure::new(
             Exit::Failed,
@@ -53,7 +69,12 @@ pub async fn main(global: &Global, command: &Serve) -> Result<(), Failure> {
         EmbeddedS3::ACCESS_KEY,
         EmbeddedS3::SECRET_KEY
     ));
-    server.serve(listener, stopped()).await.map_err(failed)
+    server.serve(listener, stopped()).await.map_err(failed)?;
+    super::say(&format!(
+        "at most {} GETs were under way at once",
+        server.most_gets_at_once()
+    ));
+    Ok(())
 }
 
 async fn stopped() {
@@ -72,5 +93,18 @@ async fn stopped() {
     // Without a signal to wait for, serve on.
     if interrupted.await.is_err() {
         std::future::pending::<()>().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_delay_names_its_unit() {
+        assert_eq!(milliseconds("100ms"), Ok(Duration::from_millis(100)));
+        for wrong in ["100", "0.1s", "-1ms", "ms", "1 ms"] {
+            assert!(milliseconds(wrong).is_err(), "{wrong}");
+        }
     }
 }

@@ -25,6 +25,7 @@ pub mod access_log;
 mod api;
 mod checksums;
 mod conditions;
+mod gets;
 mod store;
 mod transport;
 
@@ -35,6 +36,7 @@ use std::future::Future;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use s3s::auth::SimpleAuth;
 use s3s::service::S3ServiceBuilder;
@@ -45,6 +47,7 @@ pub use store::{Clock, OpenError};
 pub use transport::{InProcessConnector, InProcessSdkClient};
 
 use access_log::AccessLog;
+use gets::Gets;
 use store::Store;
 use transport::LoggedService;
 
@@ -62,6 +65,8 @@ pub struct EmbeddedOptions {
     pub clock: Clock,
     /// A file to append every request to, a line each: `METHOD path?query status`.
     pub access_log_file: Option<PathBuf>,
+    /// How much later than it could every GET begins its answer; zero by default.
+    pub get_delay: Duration,
 }
 
 #[expect(
@@ -73,6 +78,7 @@ impl Default for EmbeddedOptions {
         Self {
             clock: Arc::new(chrono::Utc::now),
             access_log_file: None,
+            get_delay: Duration::ZERO,
         }
     }
 }
@@ -118,6 +124,7 @@ impl EmbeddedS3 {
             service: LoggedService {
                 service: builder.build(),
                 log: Arc::new(log),
+                gets: Arc::new(Gets::delayed_by(options.get_delay)),
             },
         })
     }
@@ -143,6 +150,11 @@ impl EmbeddedS3 {
     /// The same, and forgets them.
     pub fn drain_access_log(&self) -> Vec<AccessLogEntry> {
         self.service.log.drain()
+    }
+
+    /// The most GETs of all clients that were under way at once.
+    pub fn most_gets_at_once(&self) -> usize {
+        self.service.gets.most_at_once()
     }
 
     /// Serves HTTP on `listener` until `shutdown` completes; requests under way

@@ -31,12 +31,14 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::access_log::{AccessLog, AccessLogEntry};
+use super::gets::Gets;
 
-/// The S3 service with its log: the one thing that all ways in share.
+/// The S3 service with its log and its GETs: what all ways in share.
 #[derive(Clone)]
 pub struct LoggedService {
     pub service: S3Service,
     pub log: Arc<AccessLog>,
+    pub gets: Arc<Gets>,
 }
 
 /// How long open connections may take to finish once the server shuts down.
@@ -48,7 +50,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 impl LoggedService {
     async fn call(&self, request: s3s::HttpRequest) -> Result<s3s::HttpResponse, s3s::HttpError> {
         let mut entry = entry_of(request.method().as_str(), request.uri());
-        let response = self.service.call(request).await;
+        let answer = self.service.call(request);
+        let response = self.gets.carry_out(&entry.method, answer).await;
         entry.status = response.as_ref().map_or(500, |found| found.status().into());
         self.log.add(entry);
         response
@@ -91,10 +94,12 @@ impl SdkHttpConnector for InProcessSdkClient {
     fn call(&self, request: SdkRequest) -> HttpConnectorFuture {
         let connector = s3s_aws::Connector::from(self.0.service.clone());
         let log = Arc::clone(&self.0.log);
+        let gets = Arc::clone(&self.0.gets);
         let uri: Uri = request.uri().parse().unwrap_or_default();
         let mut entry = entry_of(request.method(), &uri);
         HttpConnectorFuture::new(async move {
-            let response = connector.call(request).await;
+            let answer = connector.call(request);
+            let response = gets.carry_out(&entry.method, answer).await;
             entry.status = response
                 .as_ref()
                 .map_or(500, |found| found.status().as_u16());
