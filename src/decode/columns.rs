@@ -116,6 +116,15 @@ impl Column {
         }
     }
 
+    /// Whether there are structs in it, which could get more fields.
+    fn has_fields(&self) -> bool {
+        match self {
+            Self::Struct(_) => true,
+            Self::List(column) => column.column.has_fields(),
+            _ => false,
+        }
+    }
+
     fn append_nulls(&mut self, count: usize) {
         match self {
             Self::Boolean(builder) => builder.append_nulls(count),
@@ -236,6 +245,9 @@ impl StructColumn {
                 continue;
             };
             if values.len() > 1 {
+                for value in &values {
+                    trail.look_for_new_fields(column.has_fields(), *value, &place);
+                }
                 trail.silently(|trail| column.append(row, *last, place, trail));
                 trail.keep(&place, &values);
             } else if !column.append(row, *last, place, trail) {

@@ -107,8 +107,10 @@ impl Layout {
     pub fn slot_of(&self, key: &str) -> Slot {
         let field = self.position_of.get(key).copied();
         let may_be_column = || {
+            // A struct without fields is not ours: it stays as it is.
+            let grows = self.is_event || !self.position_of.is_empty();
             let is_reserved = self.is_event && is_reserved(key);
-            is_allowed(key) && !is_reserved && !self.folded.contains(&fold_case(key))
+            grows && is_allowed(key) && !is_reserved && !self.folded.contains(&fold_case(key))
         };
         Slot {
             key: key.to_owned(),

@@ -68,12 +68,17 @@ impl<Source: Read> Records<Source> {
         Self::over(DataReader::new(source, limits), limits, CHUNK)
     }
 
+    /// The same, with a window that moves on by `chunk` bytes: what comes out does not depend on it.
+    pub fn with_chunk(source: Source, limits: &Limits, chunk: usize) -> Self {
+        Self::over(DataReader::new(source, limits), limits, chunk)
+    }
+
     /// `source` gives the object's data, which is not compressed whatever its first bytes are.
     pub(super) fn of_data(source: Source, limits: &Limits) -> Self {
         Self::over(DataReader::plain(source, limits), limits, CHUNK)
     }
 
-    pub(super) fn over(data: DataReader<Source>, limits: &Limits, chunk: usize) -> Self {
+    fn over(data: DataReader<Source>, limits: &Limits, chunk: usize) -> Self {
         let reach = usize::try_from(limits.reach()).unwrap_or(usize::MAX);
         Self {
             window: Window::new(data, chunk, reach),

@@ -6,6 +6,7 @@ mod columns_of;
 mod coverage;
 mod framing;
 mod generators;
+mod hard_cases;
 mod learning;
 mod removal;
 mod round_trip;

@@ -4,7 +4,6 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::generators::{cases, event};
-use crate::decode::codec::DataReader;
 use crate::decode::{Json, Limits, Reason, Records, frame};
 
 type Outline = Vec<(u64, u64, Vec<u8>, Result<Json, Reason>)>;
@@ -24,7 +23,7 @@ fn as_a_whole(data: &[u8], limits: &Limits) -> Outline {
 }
 
 fn by_windows(data: &[u8], limits: &Limits, chunk: usize) -> Outline {
-    let mut records = Records::over(DataReader::plain(data, limits), limits, chunk);
+    let mut records = Records::with_chunk(data, limits, chunk);
     let mut outline = Vec::new();
     while let Some(record) = records.next_record() {
         let content = record.content.map(|event| event.to_json());
