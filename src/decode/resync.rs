@@ -54,11 +54,16 @@ fn begins_document(data: &[u8], position: usize, max_depth: usize) -> bool {
 fn end_of_pretty_document(data: &[u8], start: usize) -> usize {
     let indentation = indentation_of_line_with(data, start);
     let mut line_start = end_of_line(data, start) + 1;
-    while line_start < data.len() {
-        let line_end = end_of_line(data, line_start);
+    loop {
         let text_start = skip_white_space(data, line_start);
-        let is_blank = text_start >= line_end;
-        if !is_blank && text_start - line_start <= indentation {
+        if text_start >= data.len() {
+            return data.len();
+        }
+        // Blank lines are passed over at once.
+        let blank = data.get(line_start..text_start).unwrap_or_default();
+        let last_break = blank.iter().rposition(|byte| *byte == b'\n');
+        line_start += last_break.map_or(0, |line_break| line_break + 1);
+        if text_start - line_start <= indentation {
             return match data.get(text_start) {
                 Some(b'}' | b']') => end_of_closers(data, text_start),
                 Some(b'{' | b'[') => line_start,
@@ -68,9 +73,8 @@ fn end_of_pretty_document(data: &[u8], start: usize) -> usize {
                 _ => line_start,
             };
         }
-        line_start = line_end + 1;
+        line_start = end_of_line(data, text_start) + 1;
     }
-    data.len()
 }
 
 fn indentation_of_line_with(data: &[u8], position: usize) -> usize {
