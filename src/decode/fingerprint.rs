@@ -171,7 +171,7 @@ impl Path {
     #[inline]
     fn canonical_number(self, negative: bool, mantissa: u64, power_of_ten: i64) -> u64 {
         let tag = if negative { !NUMBER } else { NUMBER };
-        mix(mix(self.0 ^ tag, power_of_ten as u64), mantissa)
+        mix(mix(self.0 ^ tag, power_of_ten.cast_unsigned()), mantissa)
     }
 }
 

@@ -217,13 +217,11 @@ impl<Source: Read> Records<Source> {
         if next + 3 > bytes.len() && self.may_see_more() {
             return None;
         }
-        Some(match self.in_array {
-            false => ends_cleanly(bytes, self.position, end),
-            true => matches!(
-                bytes.get(skip_white_space(bytes, end)),
-                None | Some(b',' | b']')
-            ),
-        })
+        if !self.in_array {
+            return Some(ends_cleanly(bytes, self.position, end));
+        }
+        let next = bytes.get(skip_white_space(bytes, end));
+        Some(matches!(next, None | Some(b',' | b']')))
     }
 
     /// The event that the tape holds, `length` bytes long.

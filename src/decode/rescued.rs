@@ -170,8 +170,11 @@ impl Rescued {
 /// The names and indexes of a JSON Pointer; `None` if it is none, or that of the whole.
 pub(super) fn names_of(pointer: &str) -> Option<impl Iterator<Item = Cow<'_, str>>> {
     let names = pointer.strip_prefix('/')?.split('/');
-    Some(names.map(|name| match name.contains('~') {
-        true => name.replace("~1", "/").replace("~0", "~").into(),
-        false => name.into(),
+    Some(names.map(|name| {
+        if name.contains('~') {
+            name.replace("~1", "/").replace("~0", "~").into()
+        } else {
+            name.into()
+        }
     }))
 }

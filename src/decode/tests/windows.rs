@@ -196,7 +196,7 @@ fn a_record_larger_than_any_window_goes_alone() {
     ] {
         let data = format!("{{\"n\":1}}\n{large}\n{{\"n\":2}}\n");
         let fates = fates(data.as_bytes());
-        assert_eq!(fates.len(), 3, "{:.40}", large);
+        assert_eq!(fates.len(), 3, "{large:.40}");
         assert!(fates[1].starts_with("record_too_large "));
         let length: usize = fates[1].split(' ').nth(1).unwrap().parse().unwrap();
         assert!(large.len() - length <= 1, "{length} of {}", large.len());
