@@ -39,10 +39,10 @@ pub use fold::{Folded, fold};
 pub use sample::schema_changes;
 pub use upkeep::{Earlier, plan as plan_fold};
 
-/// Raw bytes that one commit takes in: what is decoded at the same time.
-const BATCH_BYTES: u64 = 128 * 1024 * 1024;
+/// Raw bytes, as stored, that one commit takes in: what a killed run has to do again.
+const BATCH_BYTES: u64 = 8 * 1024 * 1024 * 1024;
 /// Objects that one commit takes in.
-const BATCH_OBJECTS: usize = 20_000;
+const BATCH_OBJECTS: usize = 100_000;
 
 /// The steps that compact what is new.
 pub fn plan(policy: &DatasetPolicy, facts: &DatasetFacts, now: DateTime<Utc>) -> Vec<Step> {

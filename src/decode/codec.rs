@@ -168,16 +168,12 @@ impl<Source: Read> DataReader<Source> {
 
     /// How many bytes the object may decompress to, as far as is known by now.
     fn most(&self) -> u64 {
-        match &self.decoder {
-            Decoder::Plain(_) => u64::MAX,
-            _ => {
-                let by_expansion = self
-                    .stored()
-                    .count
-                    .saturating_mul(self.limits.max_expansion);
-                by_expansion.max(self.limits.max_object_bytes)
-            }
+        if self.codec() == Codec::Plain {
+            return u64::MAX;
         }
+        let stored = self.stored().count;
+        let by_expansion = stored.saturating_mul(self.limits.max_expansion);
+        by_expansion.max(self.limits.max_object_bytes)
     }
 
     pub fn is_at_end(&self) -> bool {

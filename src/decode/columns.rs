@@ -15,7 +15,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, FieldRef, Fields};
 use arrow::error::ArrowError;
 
-use super::document::{Content, Elements, Members, Value};
+use super::document::{Elements, Members, Value};
 use super::layout::{Gathered, Layout};
 use super::number::{exact_f64, exact_i64};
 use super::rescued::{Place, Trail};
@@ -48,40 +48,81 @@ impl Column {
         }
     }
 
-    /// Appends the value if it fits; otherwise appends null and returns false. Parts of an object
-    /// or list that do not fit are rescued on the way.
-    fn append(&mut self, value: Value<'_>, place: Place<'_>, trail: &mut Trail) -> bool {
-        match (&mut *self, value.content()) {
-            (Self::Boolean(builder), Content::Bool(value)) => {
-                builder.append_value(value);
-                return true;
+    /// Appends the value as that of `row` if it fits; otherwise appends null and returns false. Parts of an
+    /// object or list that do not fit are rescued on the way. Rows before that had nothing for the column
+    /// get their nulls.
+    fn append(
+        &mut self,
+        row: usize,
+        value: Value<'_>,
+        place: Place<'_>,
+        trail: &mut Trail,
+    ) -> bool {
+        match self {
+            Self::Boolean(builder) => {
+                if builder.len() < row {
+                    builder.append_nulls(row - builder.len());
+                }
+                let boolean = value.boolean();
+                builder.append_option(boolean);
+                boolean.is_some()
             }
-            (Self::Integer(builder), Content::Number(number)) => {
-                let integer = exact_i64(number);
+            Self::Integer(builder) => {
+                if builder.len() < row {
+                    builder.append_nulls(row - builder.len());
+                }
+                let integer = value.number().and_then(exact_i64);
                 builder.append_option(integer);
-                return integer.is_some();
+                integer.is_some()
             }
-            (Self::Decimal(builder), Content::Number(number)) => {
-                let decimal = exact_f64(number);
+            Self::Decimal(builder) => {
+                if builder.len() < row {
+                    builder.append_nulls(row - builder.len());
+                }
+                let decimal = value.number().and_then(exact_f64);
                 builder.append_option(decimal);
-                return decimal.is_some();
+                decimal.is_some()
             }
-            (Self::Text(builder, _), Content::Text(text)) if has_room(builder, text) => {
-                builder.append_value(text);
-                return true;
+            Self::Text(builder, _) => {
+                if builder.len() < row {
+                    builder.append_nulls(row - builder.len());
+                }
+                let text = value.text().filter(|text| has_room(builder, text));
+                builder.append_option(text);
+                text.is_some()
             }
-            (Self::Struct(column), Content::Object(members)) => {
-                column.append(members, Some(&place), trail);
-                return true;
+            Self::Struct(column) => {
+                column.append_nulls(row.saturating_sub(column.rows()));
+                let members = value.members();
+                match &members {
+                    Some(members) => column.append(members, Some(&place), trail),
+                    None => column.append_nulls(1),
+                }
+                members.is_some()
             }
-            (Self::List(column), Content::Array(elements)) => {
-                column.append(elements, &place, trail);
-                return true;
+            Self::List(column) => {
+                column.append_nulls(row.saturating_sub(column.rows()));
+                let elements = value.elements();
+                match elements.clone() {
+                    Some(elements) => column.append(elements, &place, trail),
+                    None => column.append_nulls(1),
+                }
+                elements.is_some()
             }
-            _ => {}
+            Self::Other(_, length) => {
+                *length = row + 1;
+                false
+            }
         }
-        self.append_nulls(1);
-        false
+    }
+
+    /// Whether there are structs in it, which could get more fields.
+    fn has_fields(&self) -> bool {
+        match self {
+            Self::Struct(_) => true,
+            Self::List(column) => column.column.has_fields(),
+            _ => false,
+        }
     }
 
     fn append_nulls(&mut self, count: usize) {
@@ -90,7 +131,7 @@ impl Column {
             Self::Integer(builder) => builder.append_nulls(count),
             Self::Decimal(builder) => builder.append_nulls(count),
             Self::Text(builder, _) => builder.append_nulls(count),
-            Self::Struct(column) => column.present.append_n_nulls(count),
+            Self::Struct(column) => column.append_nulls(count),
             Self::List(column) => column.append_nulls(count),
             Self::Other(_, length) => *length += count,
         }
@@ -102,17 +143,9 @@ impl Column {
             Self::Integer(builder) => builder.len(),
             Self::Decimal(builder) => builder.len(),
             Self::Text(builder, _) => builder.len(),
-            Self::Struct(column) => column.present.len(),
-            Self::List(column) => column.present.len(),
+            Self::Struct(column) => column.rows(),
+            Self::List(column) => column.rows(),
             Self::Other(_, length) => *length,
-        }
-    }
-
-    /// Makes good for the rows that had nothing for this column.
-    fn catch_up(&mut self, length: usize) {
-        let missing = length.saturating_sub(self.len());
-        if missing > 0 {
-            self.append_nulls(missing);
         }
     }
 
@@ -161,22 +194,31 @@ impl StructColumn {
         self.present.len()
     }
 
-    pub fn append(&mut self, members: Members<'_>, around: Option<&Place<'_>>, trail: &mut Trail) {
-        let row = self.present.len();
-        self.present.append_non_null();
-        if !self.layout.adopt(members.clone()) {
-            return self.append_gathered(Gathered::of(members), row, around, trail);
+    fn append_nulls(&mut self, count: usize) {
+        if count > 0 {
+            self.present.append_n_nulls(count);
         }
-        for (slot, (key, value)) in self.layout.slots().iter().zip(members) {
-            let place = Place::member(around, key);
+    }
+
+    pub fn append(&mut self, members: &Members<'_>, around: Option<&Place<'_>>, trail: &mut Trail) {
+        let row = self.rows();
+        self.present.append_non_null();
+        if !self.layout.adopt(members) {
+            return self.append_gathered(Gathered::of(members.clone()), row, around, trail);
+        }
+        let mut values = members.clone();
+        for slot in self.layout.slots() {
+            let Some(value) = values.next_value() else {
+                break;
+            };
+            let place = Place::member(around, &slot.pointer_name);
             let column = slot.field.and_then(|field| self.columns.get_mut(field));
             let Some(column) = column else {
                 trail.keep(&place, &[value]);
                 trail.look_for_new_fields(slot.may_be_column, value, &place);
                 continue;
             };
-            column.catch_up(row);
-            if !column.append(value, place, trail) {
+            if !column.append(row, value, place, trail) {
                 trail.keep(&place, &[value]);
             }
         }
@@ -192,8 +234,8 @@ impl StructColumn {
         trail: &mut Trail,
     ) {
         for (key, values) in gathered.by_key {
-            let place = Place::member(around, key);
             let slot = self.layout.slot_of(key);
+            let place = Place::member(around, &slot.pointer_name);
             let column = slot.field.and_then(|field| self.columns.get_mut(field));
             let (Some(column), Some(last)) = (column, values.last()) else {
                 trail.keep(&place, &values);
@@ -202,11 +244,13 @@ impl StructColumn {
                 }
                 continue;
             };
-            column.catch_up(row);
             if values.len() > 1 {
-                trail.silently(|trail| column.append(*last, place, trail));
+                for value in &values {
+                    trail.look_for_new_fields(column.has_fields(), *value, &place);
+                }
+                trail.silently(|trail| column.append(row, *last, place, trail));
                 trail.keep(&place, &values);
-            } else if !column.append(*last, place, trail) {
+            } else if !column.append(row, *last, place, trail) {
                 trail.keep(&place, &values);
             }
         }
@@ -216,7 +260,7 @@ impl StructColumn {
         let rows = self.present.len();
         let mut arrays = Vec::with_capacity(self.columns.len());
         for mut column in self.columns {
-            column.catch_up(rows);
+            column.append_nulls(rows.saturating_sub(column.len()));
             arrays.push(column.finish()?);
         }
         Ok(arrays)
@@ -262,16 +306,22 @@ impl ListColumn {
                 continue;
             }
             let place = Place::element(around, index);
-            if !self.column.append(element, place, trail) {
+            if !self.column.append(before + index, element, place, trail) {
                 trail.keep(&place, &[element]);
             }
         }
         self.lengths.push(self.column.len() - before);
     }
 
+    fn rows(&self) -> usize {
+        self.lengths.len()
+    }
+
     fn append_nulls(&mut self, count: usize) {
-        self.present.append_n_nulls(count);
-        self.lengths.resize(self.lengths.len() + count, 0);
+        if count > 0 {
+            self.present.append_n_nulls(count);
+            self.lengths.resize(self.lengths.len() + count, 0);
+        }
     }
 
     fn finish(mut self) -> Result<ArrayRef, ArrowError> {

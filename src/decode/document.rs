@@ -119,14 +119,12 @@ impl Document {
 
     /// The members of the event.
     pub(super) fn members(&self) -> Members<'_> {
-        match self.root().content() {
-            Content::Object(members) => members,
-            _ => Members(Inside {
-                document: self,
-                index: 0,
-                end: 0,
-            }),
-        }
+        let nothing = Inside {
+            document: self,
+            index: 0,
+            end: 0,
+        };
+        self.root().members().unwrap_or(Members(nothing))
     }
 }
 
@@ -152,13 +150,8 @@ pub(super) enum Content<'document> {
 impl<'document> Value<'document> {
     #[inline]
     pub fn content(self) -> Content<'document> {
-        let Some(node) = self.document.nodes.get(self.index).copied() else {
+        let Some(node) = self.node() else {
             return Content::Null;
-        };
-        let inside = || Inside {
-            document: self.document,
-            index: self.index + 1,
-            end: self.index + 1 + node.extent(),
         };
         match node.kind() {
             Kind::Null => Content::Null,
@@ -167,14 +160,69 @@ impl<'document> Value<'document> {
             Kind::Number => Content::Number(spelled(&self.document.text, node)),
             Kind::Text => Content::Text(spelled(&self.document.text, node)),
             Kind::Decoded => Content::Text(spelled(&self.document.decoded, node)),
-            Kind::Array => Content::Array(Elements(inside())),
-            Kind::Object => Content::Object(Members(inside())),
+            Kind::Array => Content::Array(Elements(self.inside(node))),
+            Kind::Object => Content::Object(Members(self.inside(node))),
+        }
+    }
+
+    #[inline]
+    fn node(self) -> Option<Node> {
+        self.document.nodes.get(self.index).copied()
+    }
+
+    /// The text of a string.
+    #[inline]
+    pub fn text(self) -> Option<&'document str> {
+        let node = self.node()?;
+        match node.kind() {
+            Kind::Text => Some(spelled(&self.document.text, node)),
+            Kind::Decoded => Some(spelled(&self.document.decoded, node)),
+            _ => None,
+        }
+    }
+
+    /// A number as it is spelled.
+    #[inline]
+    pub fn number(self) -> Option<&'document str> {
+        let node = self.node().filter(|node| node.kind() == Kind::Number)?;
+        Some(spelled(&self.document.text, node))
+    }
+
+    #[inline]
+    pub fn boolean(self) -> Option<bool> {
+        match self.node()?.kind() {
+            Kind::True => Some(true),
+            Kind::False => Some(false),
+            _ => None,
+        }
+    }
+
+    /// The members of an object.
+    #[inline]
+    pub fn members(self) -> Option<Members<'document>> {
+        let node = self.node().filter(|node| node.kind() == Kind::Object)?;
+        Some(Members(self.inside(node)))
+    }
+
+    /// The elements of a list.
+    #[inline]
+    pub fn elements(self) -> Option<Elements<'document>> {
+        let node = self.node().filter(|node| node.kind() == Kind::Array)?;
+        Some(Elements(self.inside(node)))
+    }
+
+    #[inline]
+    fn inside(self, node: Node) -> Inside<'document> {
+        Inside {
+            document: self.document,
+            index: self.index + 1,
+            end: self.index + 1 + node.extent(),
         }
     }
 
     #[inline]
     pub fn is_null(self) -> bool {
-        matches!(self.content(), Content::Null)
+        self.node().is_none_or(|node| node.kind() == Kind::Null)
     }
 
     /// See [`Json::at`].
@@ -260,6 +308,7 @@ impl<'document> Value<'document> {
     }
 }
 
+#[inline]
 fn spelled(text: &str, node: Node) -> &str {
     text.get(node.start()..node.start() + node.extent())
         .unwrap_or_default()
@@ -276,15 +325,22 @@ struct Inside<'document> {
 impl<'document> Inside<'document> {
     #[inline]
     fn next(&mut self) -> Option<Value<'document>> {
-        if self.index >= self.end {
-            return None;
-        }
         let value = Value {
             document: self.document,
             index: self.index,
         };
-        self.index += self.document.nodes.get(self.index)?.nodes();
+        self.next_node()?;
         Some(value)
+    }
+
+    #[inline]
+    fn next_node(&mut self) -> Option<Node> {
+        if self.index >= self.end {
+            return None;
+        }
+        let node = self.document.nodes.get(self.index).copied()?;
+        self.index += node.nodes();
+        Some(node)
     }
 }
 
@@ -316,16 +372,32 @@ impl<'document> Iterator for Members<'document> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let key = match self.0.next()?.content() {
-            Content::Text(key) => key,
-            _ => "",
-        };
+        let key = self.0.next()?.text().unwrap_or_default();
         Some((key, self.0.next()?))
     }
 }
 
-impl Members<'_> {
+impl<'document> Members<'document> {
     pub fn is_empty(&self) -> bool {
         self.0.index >= self.0.end
+    }
+
+    /// The values without their keys.
+    #[inline]
+    pub fn next_value(&mut self) -> Option<Value<'document>> {
+        self.0.index += 1;
+        self.0.next()
+    }
+
+    /// The keys as bytes, without their values: what is quickest to compare and to hash.
+    #[inline]
+    pub fn next_key(&mut self) -> Option<&'document [u8]> {
+        let key = self.0.next_node()?;
+        let text = match key.kind() {
+            Kind::Text => &self.0.document.text,
+            _ => &self.0.document.decoded,
+        };
+        self.0.next_node()?;
+        text.as_bytes().get(key.start()..key.start() + key.extent())
     }
 }

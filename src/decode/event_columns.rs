@@ -53,7 +53,7 @@ impl EventColumns {
 
     /// Adds a row.
     pub fn append(&mut self, event: &Document) {
-        self.columns.append(event.members(), None, &mut self.trail);
+        self.columns.append(&event.members(), None, &mut self.trail);
         let text = self.trail.take_row();
         match text {
             Some(text) if has_room(&self.rescued, text) => self.rescued.append_value(text),

@@ -49,7 +49,7 @@ pub fn fingerprint(event: &Json) -> u64 {
 /// The same of a record.
 pub(super) fn of_document(document: &Document) -> u64 {
     let mut seen = Vec::with_capacity(64);
-    finish(object(document.members(), ROOT, &mut seen))
+    finish(object(&document.members(), ROOT, &mut seen))
 }
 
 /// The sum of an event's leaves → its fingerprint.
@@ -171,13 +171,18 @@ impl Path {
     #[inline]
     fn canonical_number(self, negative: bool, mantissa: u64, power_of_ten: i64) -> u64 {
         let tag = if negative { !NUMBER } else { NUMBER };
-        mix(mix(self.0 ^ tag, power_of_ten as u64), mantissa)
+        mix(mix(self.0 ^ tag, power_of_ten.cast_unsigned()), mantissa)
     }
 }
 
 #[inline]
 pub(super) fn hash_text(text: &str) -> u64 {
-    XxHash3_64::oneshot(text.as_bytes())
+    hash_bytes(text.as_bytes())
+}
+
+#[inline]
+fn hash_bytes(bytes: &[u8]) -> u64 {
+    XxHash3_64::oneshot(bytes)
 }
 
 #[inline]
@@ -203,38 +208,60 @@ pub(super) fn leaves(value: Value<'_>, path: Path, seen: &mut Vec<u64>) -> u64 {
             }
             sum
         }
-        Content::Object(members) => object(members, path, seen),
+        Content::Object(members) => object(&members, path, seen),
     }
 }
 
 /// The leaves of an object. `seen` holds the keys of the objects around it.
-fn object(members: Members<'_>, path: Path, seen: &mut Vec<u64>) -> u64 {
-    const MOST_COMPARED: usize = 64;
+fn object(members: &Members<'_>, path: Path, seen: &mut Vec<u64>) -> u64 {
     if members.is_empty() {
         return path.empty_object();
     }
     let first = seen.len();
-    let mut counts: HashMap<u64, u64> = HashMap::new();
+    let mut occurrences = Occurrences::default();
+    let (mut keys, mut values) = (members.clone(), members.clone());
     let mut sum = 0_u64;
-    for (key, value) in members {
-        let hash = hash_text(key);
-        let before = seen.get(first..).unwrap_or_default();
-        let occurrence = if before.len() < MOST_COMPARED {
-            let count = before.iter().filter(|other| **other == hash).count() as u64;
-            seen.push(hash);
-            count
-        } else {
-            let count = counts
-                .entry(hash)
-                .or_insert_with(|| before.iter().filter(|other| **other == hash).count() as u64);
-            *count += 1;
-            *count - 1
-        };
+    while let (Some(key), Some(value)) = (keys.next_key(), values.next_value()) {
+        let hash = hash_bytes(key);
+        let occurrence = occurrences.count(hash, seen, first);
         let place = path.member(hash).occurrence(occurrence);
         sum = sum.wrapping_add(leaves(value, place, seen));
     }
     seen.truncate(first);
     sum
+}
+
+/// How often a key was seen before in its object. Few keys are compared one by one.
+#[derive(Default)]
+struct Occurrences(Option<HashMap<u64, u64>>);
+
+impl Occurrences {
+    /// `seen` from `first` on: the keys of this object.
+    #[inline]
+    fn count(&mut self, key: u64, seen: &mut Vec<u64>, first: usize) -> u64 {
+        const MOST_COMPARED: usize = 64;
+        let before = seen.get(first..).unwrap_or_default();
+        if before.len() >= MOST_COMPARED {
+            return self.count_among_many(key, before);
+        }
+        let count = before.iter().filter(|other| **other == key).count() as u64;
+        seen.push(key);
+        count
+    }
+
+    #[cold]
+    fn count_among_many(&mut self, key: u64, first_keys: &[u64]) -> u64 {
+        let counts = self.0.get_or_insert_with(|| {
+            let mut counts = HashMap::new();
+            for key in first_keys {
+                *counts.entry(*key).or_default() += 1;
+            }
+            counts
+        });
+        let count = counts.entry(key).or_default();
+        *count += 1;
+        *count - 1
+    }
 }
 
 /// The leaves of a tree: the plain form of the definition, which the others are held against.

@@ -162,7 +162,10 @@ pub(super) fn push_escaped(text: &mut String, string: &str) {
             Some('\n') => text.push_str("\\n"),
             Some('\r') => text.push_str("\\r"),
             Some('\t') => text.push_str("\\t"),
-            Some(control) => text.push_str(&format!("\\u{:04x}", u32::from(control))),
+            Some(control) => {
+                // Writing to memory does not fail.
+                let _ = write!(text, "\\u{:04x}", u32::from(control));
+            }
             None => {}
         }
         rest = characters.as_str();

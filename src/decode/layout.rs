@@ -12,6 +12,7 @@ use arrow::datatypes::Fields;
 
 use super::document::{Members, Value};
 use super::names::{fold_case, is_allowed, is_reserved};
+use super::rescued::pointer_name;
 
 /// Objects with more keys are rather maps by some id: there is no layout to remember.
 const MOST_SLOTS: usize = 128;
@@ -32,6 +33,8 @@ pub(super) struct Layout {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Slot {
     key: String,
+    /// The key as `_rescued` spells it.
+    pub pointer_name: String,
     /// The position of the key's field, if there is one.
     pub field: Option<usize>,
     /// Whether learning could make a column for it.
@@ -55,17 +58,25 @@ impl Layout {
     }
 
     /// Makes the slots those of an object; false if it has duplicate keys or too many.
-    pub fn adopt(&mut self, members: Members<'_>) -> bool {
+    pub fn adopt(&mut self, members: &Members<'_>) -> bool {
+        let mut keys = members.clone();
         self.adopted = 0;
-        for (key, _) in members {
-            let position = self.adopted;
-            if self.slots.get(position).is_none_or(|slot| slot.key != key) {
-                if position == MOST_SLOTS {
-                    return false;
-                }
-                self.set(position, key);
+        for slot in &self.slots {
+            let Some(key) = keys.next_key() else { break };
+            if key != slot.key.as_bytes() {
+                break;
             }
             self.adopted += 1;
+        }
+        if self.adopted < self.slots.len() || !keys.is_empty() {
+            let rest = members.clone().skip(self.adopted);
+            for (key, _) in rest {
+                if self.adopted == MOST_SLOTS {
+                    return false;
+                }
+                self.set(self.adopted, key);
+                self.adopted += 1;
+            }
         }
         while self.distinct < self.adopted {
             let (before, after) = self.slots.split_at(self.distinct);
@@ -96,11 +107,14 @@ impl Layout {
     pub fn slot_of(&self, key: &str) -> Slot {
         let field = self.position_of.get(key).copied();
         let may_be_column = || {
+            // A struct without fields is not ours: it stays as it is.
+            let grows = self.is_event || !self.position_of.is_empty();
             let is_reserved = self.is_event && is_reserved(key);
-            is_allowed(key) && !is_reserved && !self.folded.contains(&fold_case(key))
+            grows && is_allowed(key) && !is_reserved && !self.folded.contains(&fold_case(key))
         };
         Slot {
             key: key.to_owned(),
+            pointer_name: pointer_name(key),
             field,
             may_be_column: field.is_none() && may_be_column(),
         }

@@ -190,10 +190,10 @@ pub(super) fn short_number_of(float: f64) -> Option<ShortNumber> {
         if scaled >= SAFE_MANTISSA as f64 {
             return None;
         }
-        if scaled / *power as f64 == float.abs() {
+        if (scaled / *power as f64).to_bits() == float.abs().to_bits() {
             return Some(ShortNumber {
                 negative: float < 0.0,
-                mantissa: scaled as u64,
+                mantissa: (scaled as i64).unsigned_abs(),
                 places: places as u32,
             });
         }

@@ -68,12 +68,17 @@ impl<Source: Read> Records<Source> {
         Self::over(DataReader::new(source, limits), limits, CHUNK)
     }
 
+    /// The same, with a window that moves on by `chunk` bytes: what comes out does not depend on it.
+    pub fn with_chunk(source: Source, limits: &Limits, chunk: usize) -> Self {
+        Self::over(DataReader::new(source, limits), limits, chunk)
+    }
+
     /// `source` gives the object's data, which is not compressed whatever its first bytes are.
     pub(super) fn of_data(source: Source, limits: &Limits) -> Self {
         Self::over(DataReader::plain(source, limits), limits, CHUNK)
     }
 
-    pub(super) fn over(data: DataReader<Source>, limits: &Limits, chunk: usize) -> Self {
+    fn over(data: DataReader<Source>, limits: &Limits, chunk: usize) -> Self {
         let reach = usize::try_from(limits.reach()).unwrap_or(usize::MAX);
         Self {
             window: Window::new(data, chunk, reach),
@@ -190,21 +195,33 @@ impl<Source: Read> Records<Source> {
         }
     }
 
+    /// What framing may look at from the position on, and whether the object ends with it.
+    fn seen(&self) -> (&[u8], bool) {
+        let bytes = &self.window.bytes;
+        match bytes.get(..self.position.saturating_add(self.reach)) {
+            Some(seen) => (seen, self.window.is_last() && seen.len() == bytes.len()),
+            None => (bytes, self.window.is_last()),
+        }
+    }
+
+    /// Whether there is more that framing may look at.
+    fn may_see_more(&self) -> bool {
+        self.window.ahead(self.position) < self.reach && !self.window.is_last()
+    }
+
     /// Whether the value from the position to `end` stands on its own; `None` if that depends on what
     /// follows the window.
     fn stands_alone(&self, end: usize) -> Option<bool> {
-        let bytes = &self.window.bytes;
+        let (bytes, _) = self.seen();
         let next = skip_blank(bytes, end);
-        if self.window.ahead(next) < 3 && !self.window.is_last() {
+        if next + 3 > bytes.len() && self.may_see_more() {
             return None;
         }
-        Some(match self.in_array {
-            false => ends_cleanly(bytes, self.position, end),
-            true => matches!(
-                bytes.get(skip_white_space(bytes, end)),
-                None | Some(b',' | b']')
-            ),
-        })
+        if !self.in_array {
+            return Some(ends_cleanly(bytes, self.position, end));
+        }
+        let next = bytes.get(skip_white_space(bytes, end));
+        Some(matches!(next, None | Some(b',' | b']')))
     }
 
     /// The event that the tape holds, `length` bytes long.
@@ -247,18 +264,18 @@ impl<Source: Read> Records<Source> {
             self.position += 1;
             return None;
         }
-        let bytes = &self.window.bytes;
+        let (bytes, is_last) = self.seen();
         let mut framer = Framer::new(bytes, self.limits.depth());
         let end = if self.in_array {
             framer.element(bytes, self.position)
         } else {
             framer.next_document(self.position)
         };
-        let spans = framer.spans;
-        if end == bytes.len() && !self.window.is_last() {
+        let goes_on = skip_white_space(bytes, end) == bytes.len() && !is_last;
+        if goes_on && (end - self.position) as u64 > self.limits.record_bytes() {
             return Some(self.too_large());
         }
-        self.spans.extend(spans);
+        self.spans = framer.spans.into();
         self.position = end;
         None
     }
@@ -266,37 +283,38 @@ impl<Source: Read> Records<Source> {
     /// Makes the window large enough for the array at the position, as far as that is possible.
     fn has_whole_array(&mut self) -> bool {
         loop {
-            match end_of_value(&self.window.bytes, self.position, self.limits.depth()) {
-                Ok(end) => match self.stands_alone(end) {
-                    Some(stands_alone) => return stands_alone,
-                    None => {}
-                },
-                Err(Reason::Truncated) if !self.window.is_last() => {}
+            let (bytes, _) = self.seen();
+            match end_of_value(bytes, self.position, self.limits.depth()) {
+                Ok(end) => {
+                    if let Some(stands_alone) = self.stands_alone(end) {
+                        return stands_alone;
+                    }
+                }
+                Err(Reason::Truncated) if self.may_see_more() => {}
                 Err(_) => return false,
-            }
-            if self.window.ahead(self.position) >= self.reach {
-                return false;
             }
             self.window.grow(&mut self.position);
         }
     }
 
-    /// Whether the array at the position holds events and goes beyond the window.
+    /// Whether the array at the position holds events and goes beyond what can be seen.
     fn is_array_without_end(&self) -> bool {
-        let framer = Framer::new(&self.window.bytes, self.limits.depth());
-        if self.window.is_last() || !framer.opens_array_of_objects(self.position) {
+        let (bytes, is_last) = self.seen();
+        let framer = Framer::new(bytes, self.limits.depth());
+        if is_last || !framer.opens_array_of_objects(self.position) {
             return false;
         }
-        match end_of_value(&self.window.bytes, self.position, self.limits.depth()) {
+        match end_of_value(bytes, self.position, self.limits.depth()) {
             Ok(_) => false,
             Err(Reason::Truncated) => true,
-            Err(_) => framer.end_of_broken_array(self.position) == self.window.bytes.len(),
+            Err(_) => framer.end_of_broken_array(self.position) == bytes.len(),
         }
     }
 
     /// The record at the position, which goes beyond the window.
     fn too_large(&mut self) -> Found {
-        let seen = self.window.bytes.get(self.position..).unwrap_or_default();
+        let (bytes, _) = self.seen();
+        let seen = bytes.get(self.position..).unwrap_or_default();
         let mut skimmer = Skimmer::new(seen, self.in_array);
         let kept = seen.get(..self.most_kept()).unwrap_or(seen);
         // Where the record seems to end within what framing took as a whole is no end.

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use super::Json;
 use super::document::Value;
@@ -18,12 +19,14 @@ pub(super) struct Place<'way> {
 
 #[derive(Clone, Copy)]
 enum Step<'way> {
+    /// As [`pointer_name`] spells it.
     Name(&'way str),
     Index(usize),
 }
 
 impl<'way> Place<'way> {
-    /// A member of the object at `around`, or of the event itself.
+    /// A member of the object at `around`, or of the event itself. `name`: what [`pointer_name`] makes of
+    /// its key.
     pub fn member(around: Option<&'way Self>, name: &'way str) -> Self {
         Self {
             around,
@@ -51,13 +54,20 @@ impl<'way> Place<'way> {
         }
         text.push('/');
         match self.step {
-            Step::Index(index) => text.push_str(&index.to_string()),
-            Step::Name(name) if name.contains(['~', '/']) => {
-                push_escaped(text, &name.replace('~', "~0").replace('/', "~1"));
+            Step::Index(index) => {
+                // Writing to memory does not fail.
+                let _ = write!(text, "{index}");
             }
-            Step::Name(name) => push_escaped(text, name),
+            Step::Name(name) => text.push_str(name),
         }
     }
+}
+
+/// A key as it stands in a pointer that stands in a JSON string.
+pub(super) fn pointer_name(key: &str) -> String {
+    let mut name = String::with_capacity(key.len());
+    push_escaped(&mut name, &key.replace('~', "~0").replace('/', "~1"));
+    name
 }
 
 /// What has been rescued of the event that is being decoded.
@@ -160,8 +170,11 @@ impl Rescued {
 /// The names and indexes of a JSON Pointer; `None` if it is none, or that of the whole.
 pub(super) fn names_of(pointer: &str) -> Option<impl Iterator<Item = Cow<'_, str>>> {
     let names = pointer.strip_prefix('/')?.split('/');
-    Some(names.map(|name| match name.contains('~') {
-        true => name.replace("~1", "/").replace("~0", "~").into(),
-        false => name.into(),
+    Some(names.map(|name| {
+        if name.contains('~') {
+            name.replace("~1", "/").replace("~0", "~").into()
+        } else {
+            name.into()
+        }
     }))
 }

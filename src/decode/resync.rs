@@ -54,11 +54,16 @@ fn begins_document(data: &[u8], position: usize, max_depth: usize) -> bool {
 fn end_of_pretty_document(data: &[u8], start: usize) -> usize {
     let indentation = indentation_of_line_with(data, start);
     let mut line_start = end_of_line(data, start) + 1;
-    while line_start < data.len() {
-        let line_end = end_of_line(data, line_start);
+    loop {
         let text_start = skip_white_space(data, line_start);
-        let is_blank = text_start >= line_end;
-        if !is_blank && text_start - line_start <= indentation {
+        if text_start >= data.len() {
+            return data.len();
+        }
+        // Blank lines are passed over at once.
+        let blank = data.get(line_start..text_start).unwrap_or_default();
+        let last_break = blank.iter().rposition(|byte| *byte == b'\n');
+        line_start += last_break.map_or(0, |line_break| line_break + 1);
+        if text_start - line_start <= indentation {
             return match data.get(text_start) {
                 Some(b'}' | b']') => end_of_closers(data, text_start),
                 Some(b'{' | b'[') => line_start,
@@ -68,9 +73,8 @@ fn end_of_pretty_document(data: &[u8], start: usize) -> usize {
                 _ => line_start,
             };
         }
-        line_start = line_end + 1;
+        line_start = end_of_line(data, text_start) + 1;
     }
-    data.len()
 }
 
 fn indentation_of_line_with(data: &[u8], position: usize) -> usize {
@@ -234,23 +238,40 @@ impl Outline {
 /// its line if it is one; at a line that starts with a bracket where no grammar allows one; as an element
 /// of an array, at the array's comma or bracket.
 pub(super) struct Skimmer {
-    in_array: bool,
-    is_line: bool,
-    in_string: bool,
-    escaped: bool,
+    piece: Piece,
+    string: Option<StringPart>,
     depth: u64,
     previous: u8,
     is_line_start: bool,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Piece {
+    Element,
+    Line,
+    Document,
+}
+
+/// What was last read of a string.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum StringPart {
+    Character,
+    Backslash,
+}
+
 impl Skimmer {
     /// `seen`: as much of the record as was looked at.
     pub fn new(seen: &[u8], in_array: bool) -> Self {
+        let piece = if in_array {
+            Piece::Element
+        } else if seen.contains(&b'\n') {
+            Piece::Document
+        } else {
+            Piece::Line
+        };
         Self {
-            in_array,
-            is_line: !in_array && !seen.contains(&b'\n'),
-            in_string: false,
-            escaped: false,
+            piece,
+            string: None,
             depth: 0,
             previous: b':',
             is_line_start: false,
@@ -264,23 +285,35 @@ impl Skimmer {
 
     /// Reads on; true where the record ends before this byte.
     pub fn ends_at(&mut self, byte: u8) -> bool {
-        let is_bracket = matches!(byte, b'{' | b'[');
+        let ends = self.ends_before(byte);
+        self.is_line_start = byte == b'\n';
+        self.string = match (self.string, byte) {
+            (_, b'\n') | (Some(StringPart::Character), b'"') => None,
+            (Some(StringPart::Character), b'\\') => Some(StringPart::Backslash),
+            (Some(_), _) | (None, b'"') => Some(StringPart::Character),
+            (None, _) => {
+                self.read_outside_strings(byte);
+                return ends;
+            }
+        };
+        self.previous = b'"';
+        ends
+    }
+
+    fn ends_before(&self, byte: u8) -> bool {
         let is_closed = self.depth == 0 && matches!(self.previous, b'}' | b']');
         let out_of_place = self.is_line_start && !matches!(self.previous, b':' | b',' | b'[');
-        let ends = match byte {
-            b'\n' if self.is_line => true,
-            b',' | b']' if self.in_array => !self.in_string && self.depth == 0,
-            _ => !self.in_array && (is_closed || (is_bracket && out_of_place)),
-        };
-        self.is_line_start = byte == b'\n';
-        if self.in_string {
-            self.in_string = byte != b'\n' && (byte != b'"' || self.escaped);
-            self.escaped = byte == b'\\' && !self.escaped;
-            self.previous = b'"';
-            return ends;
+        match (self.piece, byte) {
+            (Piece::Element, b',' | b']') => self.string.is_none() && self.depth == 0,
+            (Piece::Element, _) => false,
+            (Piece::Line, b'\n') => true,
+            (_, b'{' | b'[') => is_closed || out_of_place,
+            _ => is_closed,
         }
+    }
+
+    fn read_outside_strings(&mut self, byte: u8) {
         match byte {
-            b'"' => (self.in_string, self.escaped) = (true, false),
             b'{' | b'[' => self.depth += 1,
             b'}' | b']' => self.depth = self.depth.saturating_sub(1),
             _ => {}
@@ -288,6 +321,5 @@ impl Skimmer {
         if !is_white_space(byte) {
             self.previous = byte;
         }
-        ends
     }
 }

@@ -13,9 +13,10 @@ pub(super) const MOST_BYTES: u64 = (1 << EXTENT_BITS) - 1;
 const EXTENT_BITS: u32 = 29;
 const NO_CONTAINER: u32 = (1 << EXTENT_BITS) - 1;
 
+/// What a node is; its upper three bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    Null,
+    Null = 0,
     True,
     False,
     Number,
@@ -26,17 +27,6 @@ pub(super) enum Kind {
     Array,
     Object,
 }
-
-const KINDS: [Kind; 8] = [
-    Kind::Null,
-    Kind::True,
-    Kind::False,
-    Kind::Number,
-    Kind::Text,
-    Kind::Decoded,
-    Kind::Array,
-    Kind::Object,
-];
 
 /// A value, or the key before one.
 #[derive(Clone, Copy, Debug)]
@@ -55,8 +45,16 @@ impl Node {
 
     #[inline]
     pub fn kind(self) -> Kind {
-        // Three bits: always within.
-        KINDS[(self.kind_and_extent >> EXTENT_BITS) as usize & 7]
+        match self.kind_and_extent >> EXTENT_BITS {
+            0 => Kind::Null,
+            1 => Kind::True,
+            2 => Kind::False,
+            3 => Kind::Number,
+            4 => Kind::Text,
+            5 => Kind::Decoded,
+            6 => Kind::Array,
+            _ => Kind::Object,
+        }
     }
 
     /// Where the text of a scalar starts, in the record or in the decoded texts.

@@ -61,7 +61,9 @@ impl<Source: Read> Window<Source> {
         if missing == 0 || self.is_last() {
             return;
         }
-        if *position - self.sketch >= self.ahead(*position) {
+        // Moving what stays costs no more than what goes did.
+        let gone = position.saturating_sub(self.sketch);
+        if gone >= self.ahead(*position).max(self.sketch) {
             self.drop_until(position);
         }
         self.data.read(&mut self.bytes, missing.max(self.chunk));

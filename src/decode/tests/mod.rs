@@ -7,6 +7,7 @@ mod coverage;
 mod declared;
 mod framing;
 mod generators;
+mod hard_cases;
 mod learning;
 mod removal;
 mod round_trip;
