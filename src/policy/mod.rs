@@ -21,6 +21,7 @@
 mod across;
 mod curated;
 mod dataset;
+mod discovery;
 mod error;
 mod field_path;
 mod folder;
@@ -46,6 +47,7 @@ pub use dataset::{
     DatasetPolicy, EventsPolicy, OnNewField, PiiPolicy, RawPolicy, RetentionPolicy, SchemaPolicy,
     TablePolicy, TimeUnit,
 };
+pub use discovery::{DatePattern, DiscoveryPolicy, KeyRule};
 pub use error::{PolicyError, PolicyErrors, ValueError};
 pub use lake::{KeySource, LakePolicy};
 pub use location::S3Location;

@@ -6,6 +6,7 @@ use super::*;
 use crate::decode::FieldPath;
 
 mod dataset_refusals;
+mod discovery;
 mod files;
 mod lake_and_curated_refusals;
 mod reports;
