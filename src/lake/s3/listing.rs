@@ -13,6 +13,8 @@ use crate::lake::error::{S3Error, S3ErrorKind};
 
 /// Requests at the same time for one listing.
 const LIST_AT_ONCE: usize = 32;
+/// So many cuts are enough to keep that many requests busy.
+const ENOUGH_CUTS: usize = 16;
 /// A listing is cut into at most so many ranges.
 const MOST_CUTS: usize = 256;
 /// Folders are looked for so many levels deep: `year=/month=/day=/hour=`.
@@ -36,18 +38,6 @@ impl KeyRange {
     /// Whether all of it comes before a key.
     fn is_before(&self, key: &str) -> bool {
         self.to.as_deref().is_some_and(|to| key >= to)
-    }
-
-    /// A key before the first one, with hardly any in between: S3 lists what comes after a marker. What
-    /// does lie in between is dropped later.
-    fn marker(&self) -> Option<String> {
-        let mut marker = self.from.clone()?;
-        let last = marker.pop()?;
-        let before = u32::from(last).checked_sub(1).and_then(char::from_u32);
-        if let Some(before) = before.filter(|sign| !sign.is_control()) {
-            marker.extend([before, '~']);
-        }
-        (!marker.is_empty()).then_some(marker)
     }
 
     /// The same keys in consecutive ranges, cut at those of `cuts` that lie in it.
@@ -74,9 +64,25 @@ struct Page {
     next: Option<Marker>,
 }
 
+/// What a page comes after: a key, or one of its versions.
 struct Marker {
     key: String,
     version: Option<String>,
+}
+
+impl Marker {
+    /// A key before the first one of a range, with hardly any in between. What does lie in between is
+    /// dropped later.
+    fn before(range: &KeyRange) -> Option<Self> {
+        let mut key = range.from.clone()?;
+        let last = key.pop()?;
+        let before = u32::from(last).checked_sub(1).and_then(char::from_u32);
+        if let Some(before) = before.filter(|sign| !sign.is_control()) {
+            key.extend([before, '~']);
+        }
+        let version = None;
+        (!key.is_empty()).then_some(Self { key, version })
+    }
 }
 
 impl ReadS3 {
@@ -96,11 +102,53 @@ impl ReadS3 {
         prefix: &str,
         range: &KeyRange,
     ) -> Result<Vec<ObjectVersion>, S3Error> {
-        let (mut found, rest) = self.first_page(bucket, prefix, range).await?;
+        let listing = Listing {
+            s3: self,
+            bucket,
+            prefix,
+            page_size: None,
+        };
+        listing.versions(range).await
+    }
+
+    /// Folders directly under `prefix` that hold current objects, in order: the first thousand at most.
+    pub async fn folders(&self, bucket: &str, prefix: &str) -> Result<Vec<String>, S3Error> {
+        let answer = self
+            .connection
+            .client()
+            .list_objects_v2()
+            .bucket(bucket)
+            .prefix(prefix)
+            .delimiter("/")
+            .send()
+            .await
+            .map_err(|error| {
+                S3Error::from_sdk(
+                    format!("list the folders of s3://{bucket}/{prefix}"),
+                    &error,
+                )
+            })?;
+        let folders = answer.common_prefixes().iter();
+        Ok(folders.filter_map(|folder| folder.prefix.clone()).collect())
+    }
+}
+
+/// A listing under way.
+struct Listing<'a> {
+    s3: &'a ReadS3,
+    bucket: &'a str,
+    prefix: &'a str,
+    /// Versions a page; S3's own most by default.
+    page_size: Option<i32>,
+}
+
+impl Listing<'_> {
+    async fn versions(&self, range: &KeyRange) -> Result<Vec<ObjectVersion>, S3Error> {
+        let (mut found, rest) = self.first_page(range).await?;
         if let Some(rest) = rest {
-            let cuts = self.cuts(bucket, prefix).await?;
+            let cuts = self.cuts().await?;
             let mut others = futures::stream::iter(rest.split(&cuts))
-                .map(|range| async move { self.all_pages(bucket, prefix, &range).await })
+                .map(|range| async move { self.all_pages(&range).await })
                 .buffer_unordered(LIST_AT_ONCE);
             while let Some(versions) = others.try_next().await? {
                 found.extend(versions);
@@ -114,35 +162,25 @@ impl ReadS3 {
     /// left, if any.
     async fn first_page(
         &self,
-        bucket: &str,
-        prefix: &str,
         range: &KeyRange,
     ) -> Result<(Vec<ObjectVersion>, Option<KeyRange>), S3Error> {
-        let marker = range.marker().map(|key| Marker { key, version: None });
-        let page = self.page(bucket, prefix, marker).await?;
+        let page = self.page(Marker::before(range)).await?;
         let mut found = page.versions;
         found.retain(|version| range.holds(&version.key));
         let Some(next) = page.next.filter(|next| !range.is_before(&next.key)) else {
             return Ok((found, None));
         };
         found.retain(|version| version.key < next.key);
-        let rest = KeyRange {
-            from: Some(next.key),
-            to: range.to.clone(),
-        };
-        Ok((found, Some(rest)))
+        let from = range.from.clone().max(Some(next.key));
+        let to = range.to.clone();
+        Ok((found, Some(KeyRange { from, to })))
     }
 
-    async fn all_pages(
-        &self,
-        bucket: &str,
-        prefix: &str,
-        range: &KeyRange,
-    ) -> Result<Vec<ObjectVersion>, S3Error> {
+    async fn all_pages(&self, range: &KeyRange) -> Result<Vec<ObjectVersion>, S3Error> {
         let mut found = Vec::new();
-        let mut marker = range.marker().map(|key| Marker { key, version: None });
+        let mut marker = Marker::before(range);
         loop {
-            let mut page = self.page(bucket, prefix, marker).await?;
+            let mut page = self.page(marker).await?;
             page.versions.retain(|version| range.holds(&version.key));
             found.extend(page.versions);
             match page.next {
@@ -152,23 +190,20 @@ impl ReadS3 {
         }
     }
 
-    async fn page(
-        &self,
-        bucket: &str,
-        prefix: &str,
-        marker: Option<Marker>,
-    ) -> Result<Page, S3Error> {
-        let attempted = || format!("list the versions of s3://{bucket}/{prefix}");
+    async fn page(&self, marker: Option<Marker>) -> Result<Page, S3Error> {
+        let attempted = || format!("list the versions of s3://{}/{}", self.bucket, self.prefix);
         let (key_marker, version_marker) = match marker {
             Some(marker) => (Some(marker.key), marker.version),
             None => (None, None),
         };
         let answer = self
+            .s3
             .connection
             .client()
             .list_object_versions()
-            .bucket(bucket)
-            .prefix(prefix)
+            .bucket(self.bucket)
+            .prefix(self.prefix)
+            .set_max_keys(self.page_size)
             .set_key_marker(key_marker)
             .set_version_id_marker(version_marker)
             .send()
@@ -193,45 +228,24 @@ impl ReadS3 {
         Ok(Page { versions, next })
     }
 
-    /// Where to cut the keys under `prefix`: at its folders and, as long as there are few, at theirs.
-    async fn cuts(&self, bucket: &str, prefix: &str) -> Result<BTreeSet<String>, S3Error> {
+    /// Where to cut the keys: at the folders and, as long as there are few, at theirs.
+    async fn cuts(&self) -> Result<BTreeSet<String>, S3Error> {
         let mut cuts = BTreeSet::new();
-        let mut level = vec![prefix.to_owned()];
+        let mut level = vec![self.prefix.to_owned()];
         for _ in 0..DEEPEST {
             let below: Vec<Vec<String>> = futures::stream::iter(&level)
-                .map(|folder| self.folders(bucket, folder))
+                .map(|folder| self.s3.folders(self.bucket, folder))
                 .buffered(LIST_AT_ONCE)
                 .try_collect()
                 .await?;
             level = below.into_iter().flatten().collect();
             cuts.extend(level.iter().cloned());
-            if level.is_empty() || cuts.len() >= LIST_AT_ONCE {
+            if level.is_empty() || cuts.len() >= ENOUGH_CUTS {
                 break;
             }
         }
         let step = cuts.len().div_ceil(MOST_CUTS).max(1);
         Ok(cuts.into_iter().step_by(step).collect())
-    }
-
-    /// Folders directly under `prefix` that hold current objects, in order: the first thousand at most.
-    pub async fn folders(&self, bucket: &str, prefix: &str) -> Result<Vec<String>, S3Error> {
-        let answer = self
-            .connection
-            .client()
-            .list_objects_v2()
-            .bucket(bucket)
-            .prefix(prefix)
-            .delimiter("/")
-            .send()
-            .await
-            .map_err(|error| {
-                S3Error::from_sdk(
-                    format!("list the folders of s3://{bucket}/{prefix}"),
-                    &error,
-                )
-            })?;
-        let folders = answer.common_prefixes().iter();
-        Ok(folders.filter_map(|folder| folder.prefix.clone()).collect())
     }
 }
 
