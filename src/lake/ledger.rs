@@ -272,9 +272,36 @@ impl Ledger {
         }
     }
 
+    /// A ledger that knows these objects, each under an entity tag that is its key, compacted at that time.
+    #[cfg(test)]
+    pub fn of_objects(objects: &[(&str, DateTime<Utc>)]) -> Self {
+        let known = |at: DateTime<Utc>| KnownObject {
+            at,
+            first_date: Some(at.date_naive()),
+            last_date: Some(at.date_naive()),
+            suppressed: 0,
+            has_broken: false,
+            damaged: false,
+        };
+        let objects = objects.iter();
+        Self {
+            committed: Some(1),
+            objects: objects
+                .map(|(key, at)| (((*key).to_owned(), (*key).to_owned()), known(*at)))
+                .collect(),
+            ..Self::default()
+        }
+    }
+
     /// What became of this object version, if it was compacted.
     pub fn compacted(&self, key: &str, etag: &str) -> Option<&KnownObject> {
         self.objects.get(&(key.to_owned(), etag.to_owned()))
+    }
+
+    /// All object versions that were compacted, with their keys, whether they still lie there or not.
+    pub fn known(&self) -> impl Iterator<Item = (&str, &KnownObject)> {
+        let objects = self.objects.iter();
+        objects.map(|((key, _), known)| (key.as_str(), known))
     }
 
     /// Whether we once took records out of this very object version. If it lies there again, its consumer

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectStore;
+use tokio::sync::Semaphore;
 
 mod listing;
 mod object;
@@ -27,11 +28,15 @@ pub use object::{Object, ObjectVersion, Pick, PutIf, Upload, by_key};
 /// S3 deletes at most so many versions in one request.
 const DELETE_BATCH: usize = 1000;
 const LOOK_AT_ONCE: usize = 32;
+/// Listing requests at the same time.
+const LIST_AT_ONCE: usize = 32;
 
 /// Reads S3 and nothing else.
 #[derive(Debug, Clone)]
 pub struct ReadS3 {
     connection: Connection,
+    /// Bounds the listing requests of all listings at the same time.
+    listing: Arc<Semaphore>,
 }
 
 /// Reads and writes S3. Made from a [`Connection`] by whoever applies a plan.
@@ -43,7 +48,10 @@ pub struct WriteS3 {
 impl ReadS3 {
     /// A reader over `connection`.
     pub fn new(connection: Connection) -> Self {
-        Self { connection }
+        Self {
+            connection,
+            listing: Arc::new(Semaphore::new(LIST_AT_ONCE)),
+        }
     }
 
     /// Keys of the current objects under `prefix`, in order.

@@ -8,11 +8,9 @@ use std::collections::BTreeSet;
 
 use futures::{StreamExt, TryStreamExt};
 
-use super::{ObjectVersion, ReadS3, marker_of, version_of};
+use super::{LIST_AT_ONCE, ObjectVersion, ReadS3, marker_of, version_of};
 use crate::lake::error::{S3Error, S3ErrorKind};
 
-/// Requests at the same time for one listing.
-const LIST_AT_ONCE: usize = 32;
 /// So many cuts are enough to keep that many requests busy.
 const ENOUGH_CUTS: usize = 16;
 /// A listing is cut into at most so many ranges.
@@ -111,8 +109,15 @@ impl ReadS3 {
         listing.versions(range).await
     }
 
-    /// Folders directly under `prefix` that hold current objects, in order: the first thousand at most.
-    pub async fn folders(&self, bucket: &str, prefix: &str) -> Result<Vec<String>, S3Error> {
+    /// Folders directly under `prefix` that hold current objects, in order: a thousand at most, those that
+    /// come after `after`.
+    pub async fn folders(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        after: Option<&str>,
+    ) -> Result<Vec<String>, S3Error> {
+        let _permit = self.listing.acquire().await;
         let answer = self
             .connection
             .client()
@@ -120,6 +125,7 @@ impl ReadS3 {
             .bucket(bucket)
             .prefix(prefix)
             .delimiter("/")
+            .set_start_after(after.map(str::to_owned))
             .send()
             .await
             .map_err(|error| {
@@ -196,6 +202,7 @@ impl Listing<'_> {
             Some(marker) => (Some(marker.key), marker.version),
             None => (None, None),
         };
+        let _permit = self.s3.listing.acquire().await;
         let answer = self
             .s3
             .connection
@@ -234,7 +241,7 @@ impl Listing<'_> {
         let mut level = vec![self.prefix.to_owned()];
         for _ in 0..DEEPEST {
             let below: Vec<Vec<String>> = futures::stream::iter(&level)
-                .map(|folder| self.s3.folders(self.bucket, folder))
+                .map(|folder| self.s3.folders(self.bucket, folder, None))
                 .buffered(LIST_AT_ONCE)
                 .try_collect()
                 .await?;
