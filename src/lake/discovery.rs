@@ -184,7 +184,7 @@ impl Search<'_> {
             }
         }
         match recent {
-            Some(mark) if findings.is_empty() => self.new(rules, &mark).await,
+            Some(mark) if findings.is_empty() => self.only_new(rules, &mark).await,
             _ => {
                 let discovered = Discovered {
                     findings,
@@ -201,7 +201,7 @@ impl Search<'_> {
     }
 
     /// What is new and what is due since `mark`.
-    async fn new(&self, rules: &DiscoveryPolicy, mark: &Mark) -> Result<Found, S3Error> {
+    async fn only_new(&self, rules: &DiscoveryPolicy, mark: &Mark) -> Result<Found, S3Error> {
         let since = rules.late.before(mark.listed_at);
         let due = (self.look.due)(
             self.policy,
@@ -290,15 +290,18 @@ impl Search<'_> {
     /// Lists parts. What two of them cover is taken from one: the object may change in between.
     async fn list(&self, parts: &[Part]) -> Result<Vec<ObjectVersion>, S3Error> {
         let bucket = &self.policy.raw.location.bucket;
-        let mut listings = futures::stream::iter(parts)
-            .map(|part| self.s3.versions_in(bucket, &part.prefix, &part.range))
+        let mut listings = futures::stream::iter(parts.iter().enumerate())
+            .map(|(index, part)| async move {
+                let listing = self.s3.versions_in(bucket, &part.prefix, &part.range);
+                Ok::<_, S3Error>((index, listing.await?))
+            })
             .buffered(PARTS_AT_ONCE);
         let mut found: Vec<ObjectVersion> = Vec::new();
-        let mut listed = parts.iter().enumerate();
-        while let (Some(versions), Some((index, _))) = (listings.try_next().await?, listed.next()) {
-            let earlier = parts.get(..index).unwrap_or_default();
-            let is_new =
-                |version: &ObjectVersion| !earlier.iter().any(|part| part.covers(&version.key));
+        while let Some((index, versions)) = listings.try_next().await? {
+            let is_new = |version: &ObjectVersion| {
+                let mut earlier = parts.iter().take(index);
+                !earlier.any(|part| part.covers(&version.key))
+            };
             found.extend(versions.into_iter().filter(is_new));
         }
         sort(&mut found);

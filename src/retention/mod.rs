@@ -345,3 +345,6 @@ fn first_moment_without(policy: &DatasetPolicy, day: NaiveDate) -> DateTime<Utc>
     let first = days.into_iter().find(|date| keep.before_date(*date) > day);
     midnight(first.unwrap_or(start))
 }
+
+#[cfg(test)]
+mod tests;

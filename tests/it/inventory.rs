@@ -16,6 +16,9 @@ fn put(lake: &Lake, key: &str, time: &str) {
     lake.store(NOW).put(bucket("cart"), key, body);
 }
 
+/// What befalls a delivery.
+type Damage<'a> = &'a dyn Fn(&Lake);
+
 /// Three objects, one with an older version, one deleted by its owner.
 fn filled() -> Lake {
     let lake = Lake::empty();
@@ -142,7 +145,6 @@ fn an_inventory_that_cannot_be_trusted_is_refused_and_everything_listed() {
         lake.store(NOW).remove_all(BUCKET, &key);
     };
     let lose_all = |lake: &Lake| lake.store(NOW).remove_all(BUCKET, "");
-    type Damage<'a> = &'a dyn Fn(&Lake);
     let table: [(Damage<'_>, &str); 5] = [
         (
             &break_data,

@@ -77,3 +77,21 @@ impl Mark {
 fn place(places: &Places, dataset: &str) -> S3Location {
     places.system(&format!("discovery/{dataset}.json"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_counts_only_where_nothing_was_turned_back() {
+        let at = |day: &str| format!("{day}T03:00:00Z").parse().unwrap();
+        let ledger = Ledger::of_objects(&[]);
+        let mark = Mark::new(at("2026-11-18"), at("2026-11-20"), "policies", Some(1));
+        assert!(mark.fits("policies", &ledger, at("2026-11-20")));
+        assert!(!mark.fits("others", &ledger, at("2026-11-20")));
+        assert!(!mark.fits("policies", &ledger, at("2026-11-19")));
+        assert!(!mark.fits("policies", &Ledger::default(), at("2026-11-20")));
+        let newer = Mark::new(at("2026-11-18"), at("2026-11-20"), "policies", Some(2));
+        assert!(!newer.fits("policies", &ledger, at("2026-11-20")));
+    }
+}

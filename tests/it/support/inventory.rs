@@ -147,12 +147,14 @@ fn csv(rows: &[Row], put: &str) -> String {
 
 fn parquet(rows: &[Row], put: &str) -> Vec<u8> {
     let texts = |text: &dyn Fn(&Row) -> Option<String>| -> ArrayRef {
-        Arc::new(StringArray::from_iter(rows.iter().map(text)))
+        Arc::new(rows.iter().map(text).collect::<StringArray>())
     };
     let truths = |truth: &dyn Fn(&Row) -> bool| -> ArrayRef {
-        Arc::new(BooleanArray::from_iter(
-            rows.iter().map(|row| Some(truth(row))),
-        ))
+        Arc::new(
+            rows.iter()
+                .map(|row| Some(truth(row)))
+                .collect::<BooleanArray>(),
+        )
     };
     let sizes = rows.iter().map(|row| {
         row.body
@@ -168,7 +170,7 @@ fn parquet(rows: &[Row], put: &str) -> Vec<u8> {
         ("is_delete_marker", truths(&|row| row.body.is_none()), true),
         (
             "size",
-            Arc::new(Int64Array::from_iter(sizes)) as ArrayRef,
+            Arc::new(sizes.collect::<Int64Array>()) as ArrayRef,
             true,
         ),
         (

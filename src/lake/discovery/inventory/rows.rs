@@ -228,9 +228,7 @@ fn read_batch(
     let latest = as_type(latest, &DataType::Boolean)?;
     let marker = as_type(marker, &DataType::Boolean)?;
     let text = |column: usize, row: usize| {
-        let column = cast_texts
-            .get(column)
-            .map(|column| column.as_string::<i32>());
+        let column = cast_texts.get(column).map(AsArray::as_string::<i32>);
         let column = column.filter(|column| column.is_valid(row));
         column.map_or("", |column| column.value(row))
     };
