@@ -109,31 +109,27 @@ impl ReadS3 {
         listing.versions(range).await
     }
 
-    /// Folders directly under `prefix` that hold current objects, in order: a thousand at most, those that
-    /// come after `after`.
+    /// Folders directly under `prefix`, in order: those that come after `after`, as far as one page goes.
+    /// Asked by versions, which needs no permission beside the one that listing them needs.
     pub async fn folders(
         &self,
         bucket: &str,
         prefix: &str,
         after: Option<&str>,
     ) -> Result<Vec<String>, S3Error> {
+        let attempted = || format!("list the folders of s3://{bucket}/{prefix}");
         let _permit = self.listing.acquire().await;
         let answer = self
             .connection
             .client()
-            .list_objects_v2()
+            .list_object_versions()
             .bucket(bucket)
             .prefix(prefix)
             .delimiter("/")
-            .set_start_after(after.map(str::to_owned))
+            .set_key_marker(after.map(str::to_owned))
             .send()
             .await
-            .map_err(|error| {
-                S3Error::from_sdk(
-                    format!("list the folders of s3://{bucket}/{prefix}"),
-                    &error,
-                )
-            })?;
+            .map_err(|error| S3Error::from_sdk(attempted(), &error))?;
         let folders = answer.common_prefixes().iter();
         Ok(folders.filter_map(|folder| folder.prefix.clone()).collect())
     }
