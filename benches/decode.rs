@@ -166,6 +166,7 @@ fn schema_of(object: &[u8]) -> SchemaRef {
     let rules = SchemaRules {
         on_new_field: NewFields::Add,
         max_columns: 1000,
+        types: std::collections::BTreeMap::new(),
     };
     learning.conclude(None, &rules).schema
 }

@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::erasure::Scan;
 use crate::erasure::request::{OpenRequest, State};
+use crate::lake::discovery::Coverage;
 use crate::lake::ledger::Counts;
-use crate::plan::megabytes;
+use crate::plan::{megabytes, write_coverage};
 use crate::policy::Policies;
 
 /// What a run did.
@@ -24,6 +25,9 @@ pub struct RunReport {
     pub now: DateTime<Utc>,
     /// The plan that it carried out.
     pub plan: String,
+    /// How the raw objects of each dataset were found.
+    #[serde(default)]
+    pub coverage: BTreeMap<String, Coverage>,
     /// Steps carried out; 0 when there was nothing to do.
     pub actions: u64,
     /// By dataset.
@@ -129,6 +133,7 @@ impl RunReport {
             run: run.to_owned(),
             now,
             plan: plan.to_owned(),
+            coverage: BTreeMap::new(),
             actions: 0,
             datasets: datasets
                 .map(|policy| (policy.name.clone(), DatasetReport::default()))
@@ -173,6 +178,7 @@ impl fmt::Display for RunReport {
                 request.deadline.format("%Y-%m-%d")
             )?;
         }
+        write_coverage(formatter, &self.coverage)?;
         for finding in &self.findings {
             writeln!(formatter, "finding: {finding}")?;
         }

@@ -12,6 +12,7 @@ pub async fn main(global: &Global) -> Result<(), Failure> {
         &lake.policies,
         || lake.key(),
         lake.clock.now(),
+        None,
     )
     .await
     .map_err(Failure::from_error)?;

@@ -99,7 +99,11 @@ impl Night<'_> {
         confirm: Option<&str>,
     ) -> Result<RunReport, Failure> {
         let lake = self.lake;
-        let planned = job::plan(s3.read(), &lake.policies, || lake.key(), self.now)
+        let saved = match &source {
+            Source::Fresh => None,
+            Source::Saved(plan) => Some(plan.as_ref()),
+        };
+        let planned = job::plan(s3.read(), &lake.policies, || lake.key(), self.now, saved)
             .await
             .map_err(Failure::from_error)?;
         let plan = match source {

@@ -68,7 +68,7 @@ impl Positions {
                 track.firsts.push(first.offset);
             }
         }
-        for (key, object) in ledger.compacted_objects() {
+        for (key, object) in ledger.known() {
             let Some(first) = first_position(key) else {
                 continue;
             };

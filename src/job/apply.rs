@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use super::remember::remember;
 use crate::audit::report::{DatasetReport, RequestReport, RunReport};
 use crate::compaction;
 use crate::curation;
@@ -84,6 +85,7 @@ pub async fn apply(
     };
     night.report.findings.clone_from(&plan.findings);
     night.report.failures.clone_from(&plan.failures);
+    night.report.coverage.clone_from(&plan.coverage);
     let is_certify = |step: &&Step| matches!(step.action, Action::Certify(_));
     for step in plan.steps.iter().filter(|step| !is_certify(step)) {
         night.step(step).await;
@@ -92,6 +94,9 @@ pub async fn apply(
     let certify: Vec<&Step> = plan.steps.iter().filter(is_certify).collect();
     night.certify(&certify).await;
     night.count_survivors(facts).await?;
+    if let Err(error) = remember(site, policies, plan, facts, &night.failed).await {
+        night.report.failures.push(error.to_string());
+    }
     night.report.requests = night.requests.iter().map(RequestReport::of).collect();
     if !plan.is_empty() {
         let place = site.places.system(&format!("reports/{}.json", site.run));

@@ -5,6 +5,7 @@
 
 mod apply;
 mod planner;
+mod remember;
 
 pub use apply::{NightError, apply};
 pub use planner::{PlanError, Planned, plan};

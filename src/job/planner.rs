@@ -7,10 +7,11 @@ use chrono::{DateTime, Utc};
 use crate::compaction;
 use crate::curation::{self, CurationError, Lineage};
 use crate::erasure::{self, Suspects, request};
+use crate::lake::discovery::Look;
 use crate::lake::facts::{Facts, FactsError, Grace, Places, TableFacts};
 use crate::lake::key::{Key, KeyError};
 use crate::lake::s3::{ObjectVersion, ReadS3};
-use crate::plan::{Action, Checkpoint, Plan, Step};
+use crate::plan::{Action, Checkpoint, Plan, Step, named_raw};
 use crate::policy::Policies;
 use crate::retention;
 use request::{OpenRequest, RequestError};
@@ -43,19 +44,27 @@ pub struct Planned {
     pub requests: Vec<OpenRequest>,
 }
 
-/// Reads the lake and plans the night.
+/// Reads the lake and plans the night. What a `saved` plan names is looked at too.
 pub async fn plan(
     s3: &ReadS3,
     policies: &Policies,
     key: impl FnOnce() -> Result<Key, KeyError>,
     now: DateTime<Utc>,
+    saved: Option<&Plan>,
 ) -> Result<Planned, PlanError> {
     let places = Places::new(&policies.lake.location);
     let requests = request::open(s3, &places, key).await?;
     let sealed_remains = request::sealed_remains(s3, &places)
         .await
         .map_err(RequestError::from)?;
-    let facts = Facts::gather(s3, policies).await?;
+    let look = Look {
+        now,
+        policies: &policies.digest,
+        everything: !requests.is_empty(),
+        named: &saved.map(named_raw).unwrap_or_default(),
+        due: retention::due_keys,
+    };
+    let facts = Facts::gather(s3, policies, &look).await?;
     let suspects = erasure::suspects(s3, policies, &facts.datasets, &requests).await?;
     let lineage = curation::lineage(policies, &facts).await?;
     let mut plan = Night {
@@ -148,13 +157,18 @@ impl Night<'_> {
         due.extend(certify_due);
         for policy in &self.policies.datasets {
             if let Some(facts) = self.facts.datasets.get(&policy.name) {
-                due.extend(retention::due(policy, facts));
+                due.extend(retention::due(policy, facts, self.now));
+                findings.extend(facts.discovery.findings.iter().cloned());
             }
         }
         due.sort();
         findings.sort();
         let tables = self.facts.table_versions();
         let mut plan = Plan::new(self.now, &self.policies.digest, tables, self.steps);
+        let datasets = self.facts.datasets.iter();
+        plan.coverage = datasets
+            .map(|(name, facts)| (name.clone(), facts.discovery.coverage.clone()))
+            .collect();
         plan.due = due;
         plan.findings = findings;
         plan.failures.clone_from(&lineage.broken);

@@ -4,13 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use futures::TryStreamExt;
 use object_store::ObjectStore;
 
+use super::discovery::{Discovered, Look, discover};
 use super::error::S3Error;
 use super::ledger::Ledger;
 use super::s3::{ObjectVersion, ReadS3};
 use super::tables::{DataFile, Table, TableError, Tombstone};
 use crate::policy::{DatasetPolicy, LakePolicy, Policies, S3Location, Span};
+
+const DATASETS_AT_ONCE: usize = 4;
 
 /// Why the lake could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -95,8 +99,10 @@ pub struct TableFacts {
 /// The state of a dataset.
 #[derive(Debug, Default)]
 pub struct DatasetFacts {
-    /// All raw object versions.
+    /// Raw object versions: all of them, or those that `discovery` tells of.
     pub raw: Vec<ObjectVersion>,
+    /// How they were found. One that was not looked for is not gone.
+    pub discovery: Discovered,
     /// The ledger.
     pub ledger: Ledger,
     /// The event table.
@@ -216,15 +222,22 @@ pub struct Grace {
 }
 
 impl Facts {
-    /// Reads everything that the policies speak of.
-    pub async fn gather(s3: &ReadS3, policies: &Policies) -> Result<Self, FactsError> {
-        let places = Places::new(&policies.lake.location);
+    /// Reads everything that the policies speak of, of raw objects what `look` asks for.
+    pub async fn gather(
+        s3: &ReadS3,
+        policies: &Policies,
+        look: &Look<'_>,
+    ) -> Result<Self, FactsError> {
+        let places = &Places::new(&policies.lake.location);
         let mut facts = Self::tables(s3, policies).await?;
-        for policy in &policies.datasets {
-            if let Some(dataset) = facts.datasets.get_mut(&policy.name) {
-                dataset.gather(s3, &places, policy).await?;
-            }
-        }
+        futures::stream::iter(facts.datasets.iter_mut().map(Ok))
+            .try_for_each_concurrent(DATASETS_AT_ONCE, |(name, dataset)| async move {
+                match policies.dataset(name) {
+                    Some(policy) => dataset.gather(s3, places, policy, look).await,
+                    None => Ok(()),
+                }
+            })
+            .await?;
         Ok(facts)
     }
 
@@ -288,11 +301,11 @@ impl DatasetFacts {
         s3: &ReadS3,
         places: &Places,
         policy: &DatasetPolicy,
+        look: &Look<'_>,
     ) -> Result<(), FactsError> {
-        let location = &policy.raw.location;
-        self.raw = s3.versions(&location.bucket, &location.prefix).await?;
         let folder = places.ledger(&policy.name);
         self.ledger = Ledger::of(s3, &folder, self.events.table.as_ref()).await?;
+        (self.raw, self.discovery) = discover(s3, places, policy, &self.ledger, look).await?;
         let quarantine = places.quarantine(&policy.name);
         self.quarantine = s3.versions(&quarantine.bucket, &quarantine.prefix).await?;
         Ok(())

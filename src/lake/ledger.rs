@@ -291,16 +291,37 @@ impl Ledger {
         }
     }
 
+    /// A ledger that knows these objects, each under an entity tag that is its key, compacted at that time.
+    #[cfg(test)]
+    pub fn of_objects(objects: &[(&str, DateTime<Utc>)]) -> Self {
+        let known = |at: DateTime<Utc>| KnownObject {
+            at,
+            first_date: Some(at.date_naive()),
+            last_date: Some(at.date_naive()),
+            records: 1,
+            suppressed: 0,
+            has_broken: false,
+            damaged: false,
+        };
+        let objects = objects.iter();
+        Self {
+            committed: Some(1),
+            objects: objects
+                .map(|(key, at)| (((*key).to_owned(), (*key).to_owned()), known(*at)))
+                .collect(),
+            ..Self::default()
+        }
+    }
+
     /// What became of this object version, if it was compacted.
     pub fn compacted(&self, key: &str, etag: &str) -> Option<&KnownObject> {
         self.objects.get(&(key.to_owned(), etag.to_owned()))
     }
 
-    /// All object versions that were compacted, with their keys.
-    pub fn compacted_objects(&self) -> impl Iterator<Item = (&str, &KnownObject)> {
-        self.objects
-            .iter()
-            .map(|((key, _), object)| (key.as_str(), object))
+    /// All object versions that were compacted, with their keys, whether they still lie there or not.
+    pub fn known(&self) -> impl Iterator<Item = (&str, &KnownObject)> {
+        let objects = self.objects.iter();
+        objects.map(|((key, _), known)| (key.as_str(), known))
     }
 
     /// Whether any object version of this key was compacted.

@@ -5,6 +5,7 @@
 
 pub mod clock;
 pub mod connect;
+pub mod discovery;
 pub mod error;
 pub mod facts;
 pub mod key;

@@ -16,23 +16,30 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectStore;
+use tokio::sync::Semaphore;
 
+mod listing;
 mod object;
 
 use super::connect::Connection;
 use super::error::{S3Error, S3ErrorKind};
 use super::read_only::ReadOnlyStore;
 
+pub use listing::{KeyRange, sort};
 pub use object::{Object, ObjectVersion, Pick, PutIf, Upload, by_key};
 
 /// S3 deletes at most so many versions in one request.
 const DELETE_BATCH: usize = 1000;
 const LOOK_AT_ONCE: usize = 32;
+/// Listing requests at the same time.
+const LIST_AT_ONCE: usize = 32;
 
 /// Reads S3 and nothing else.
 #[derive(Debug, Clone)]
 pub struct ReadS3 {
     connection: Connection,
+    /// Bounds the listing requests of all listings at the same time.
+    listing: Arc<Semaphore>,
 }
 
 /// Reads and writes S3. Made from a [`Connection`] by whoever applies a plan.
@@ -44,53 +51,10 @@ pub struct WriteS3 {
 impl ReadS3 {
     /// A reader over `connection`.
     pub fn new(connection: Connection) -> Self {
-        Self { connection }
-    }
-
-    /// All versions and delete markers under `prefix`, in key order, newest version first.
-    pub async fn versions(
-        &self,
-        bucket: &str,
-        prefix: &str,
-    ) -> Result<Vec<ObjectVersion>, S3Error> {
-        let attempted = || format!("list the versions of s3://{bucket}/{prefix}");
-        let mut found = Vec::new();
-        let (mut key_marker, mut version_marker) = (None, None);
-        loop {
-            let page = self
-                .connection
-                .client()
-                .list_object_versions()
-                .bucket(bucket)
-                .prefix(prefix)
-                .set_key_marker(key_marker)
-                .set_version_id_marker(version_marker)
-                .send()
-                .await
-                .map_err(|error| S3Error::from_sdk(attempted(), &error))?;
-            found.extend(page.versions().iter().map(version_of));
-            found.extend(page.delete_markers().iter().map(marker_of));
-            if !page.is_truncated().unwrap_or(false) {
-                break;
-            }
-            key_marker = page.next_key_marker().map(str::to_owned);
-            version_marker = page.next_version_id_marker().map(str::to_owned);
-            if key_marker.is_none() {
-                return Err(S3Error::new(
-                    attempted(),
-                    "the listing is cut off without a marker to go on from",
-                    S3ErrorKind::Other,
-                ));
-            }
+        Self {
+            connection,
+            listing: Arc::new(Semaphore::new(LIST_AT_ONCE)),
         }
-        found.sort_by(|left, right| {
-            (&left.key, right.latest, right.last_modified).cmp(&(
-                &right.key,
-                left.latest,
-                left.last_modified,
-            ))
-        });
-        Ok(found)
     }
 
     /// Keys of the current objects under `prefix`, in order.

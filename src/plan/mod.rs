@@ -15,10 +15,11 @@ use std::fmt;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::lake::discovery::Coverage;
 use crate::lake::s3::ObjectVersion;
 use crate::lake::tables::DataFile;
 
-pub use saved::{PlanFileError, Stale, read, refuse_if_stale};
+pub use saved::{PlanFileError, Stale, named_raw, read, refuse_if_stale};
 pub use schema::{FieldChange, FieldFate, SHOWN_FIELDS, SchemaChange, shown_columns, shown_field};
 
 /// What one execution will do.
@@ -34,6 +35,9 @@ pub struct Plan {
     pub policies: String,
     /// The tables it was made for: name and version, `None` for one that is not there yet.
     pub tables: BTreeMap<String, Option<u64>>,
+    /// How the raw objects of each dataset were found.
+    #[serde(default)]
+    pub coverage: BTreeMap<String, Coverage>,
     /// What to do, in order.
     pub steps: Vec<Step>,
     /// What tonight's raw objects seem to do to the columns of datasets. A forecast: no part of the digest.
@@ -220,6 +224,7 @@ impl Plan {
             now,
             policies: policies.to_owned(),
             tables,
+            coverage: BTreeMap::new(),
             steps,
             schema: BTreeMap::new(),
             due: Vec::new(),
@@ -244,6 +249,21 @@ impl Plan {
 }
 
 impl Action {
+    /// The dataset whose raw objects or events it is about, if it is about those.
+    pub fn dataset(&self) -> Option<&str> {
+        match self {
+            Self::Compact(action) => Some(&action.dataset),
+            Self::Fold(action) => Some(&action.dataset),
+            Self::Erase(action) => Some(&action.dataset),
+            Self::Retain(action) => Some(&action.dataset),
+            Self::RetainCurated(_)
+            | Self::Curate(_)
+            | Self::Purge(_)
+            | Self::Checkpoint(_)
+            | Self::Certify(_) => None,
+        }
+    }
+
     /// Whether it is certain to rewrite or delete raw objects, or to purge.
     pub fn is_destructive(&self) -> bool {
         match self {
@@ -277,6 +297,7 @@ impl fmt::Display for Plan {
                 change.describe(&compact.dataset, formatter)?;
             }
         }
+        write_coverage(formatter, &self.coverage)?;
         for due in &self.due {
             writeln!(
                 formatter,
@@ -293,6 +314,19 @@ impl fmt::Display for Plan {
         }
         writeln!(formatter, "plan {}", self.digest)
     }
+}
+
+/// Says where not all raw objects were listed.
+pub fn write_coverage(
+    formatter: &mut fmt::Formatter<'_>,
+    coverage: &BTreeMap<String, Coverage>,
+) -> fmt::Result {
+    for (dataset, coverage) in coverage {
+        if !coverage.is_everything() {
+            writeln!(formatter, "raw objects of {dataset}: {coverage}")?;
+        }
+    }
+    Ok(())
 }
 
 /// Bytes for people, in decimal units.

@@ -1,6 +1,6 @@
 //! Saved plans: read from a file, and refused when the lake has moved on (invariant 7).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::{Action, Plan};
@@ -95,6 +95,24 @@ pub fn refuse_if_stale(plan: &Plan, facts: &Facts, policies: &str) -> Result<(),
         }
     }
     Ok(())
+}
+
+/// The keys of raw objects that a plan names, by dataset: whoever holds the plan against the lake has to look at them.
+pub fn named_raw(plan: &Plan) -> BTreeMap<String, BTreeSet<String>> {
+    let mut named: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for step in &plan.steps {
+        let versions: Vec<&ObjectVersion> = match &step.action {
+            Action::Compact(compact) => compact.objects.iter().collect(),
+            Action::Erase(erase) => erase.raw.iter().collect(),
+            Action::Retain(retain) => retain.raw.iter().chain(&retain.trim).collect(),
+            _ => continue,
+        };
+        if let Some(dataset) = step.action.dataset() {
+            let keys = versions.iter().map(|version| version.key.clone());
+            named.entry(dataset.to_owned()).or_default().extend(keys);
+        }
+    }
+    named
 }
 
 fn named_versions(action: &Action) -> Vec<&ObjectVersion> {

@@ -1,7 +1,8 @@
 //! What must hold between policies: no name and no raw object belongs to two.
 //!
 //! A raw object read by two datasets would count twice (invariant 3), and raw
-//! inside the lake would feed the lake to itself.
+//! inside the lake would feed the lake to itself; so would an inventory inside
+//! raw.
 
 use super::curated::PlacedCurated;
 use super::dataset::PlacedDataset;
@@ -16,6 +17,7 @@ pub(super) fn check(
 ) -> Vec<PolicyError> {
     let mut errors = shared_names(datasets, curated);
     errors.extend(shared_raw(datasets));
+    errors.extend(inventories_in_raw(datasets));
     if let Some(lake) = lake {
         errors.extend(raw_in_lake(lake, datasets));
     }
@@ -58,6 +60,25 @@ fn shared_raw(datasets: &[PlacedDataset]) -> Vec<PolicyError> {
             );
             let hint = "give every dataset a prefix of its own";
             let at = dataset.location_at;
+            errors.push(PolicyError::at(&dataset.file, at, message, hint));
+        }
+    }
+    errors
+}
+
+/// The lists of an inventory would be read as events.
+fn inventories_in_raw(datasets: &[PlacedDataset]) -> Vec<PolicyError> {
+    let mut errors = Vec::new();
+    for dataset in datasets {
+        let discovery = dataset.policy.raw.discovery.as_ref();
+        let inventory = discovery.and_then(|discovery| discovery.inventory.as_ref());
+        let (Some(inventory), Some(at)) = (inventory, dataset.inventory_at) else {
+            continue;
+        };
+        let locations = datasets.iter().map(|other| &other.policy.raw.location);
+        for location in locations.filter(|location| location.overlaps(inventory)) {
+            let message = format!("the inventory {inventory} overlaps the raw location {location}");
+            let hint = "let S3 Inventory deliver to another bucket or prefix";
             errors.push(PolicyError::at(&dataset.file, at, message, hint));
         }
     }

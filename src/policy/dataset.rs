@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use chrono::FixedOffset;
 
 use super::column_types;
+use super::discovery::{self, DiscoveryPolicy};
 use super::error::{PolicyError, Position, Report, ValueError};
 use super::field_path;
 use super::location::S3Location;
@@ -49,6 +50,8 @@ pub struct RawPolicy {
     /// How long they are kept, counted from the commit that holds their events;
     /// none means forever.
     pub keep: Option<Span>,
+    /// How new ones are found; none means by listing all of them.
+    pub discovery: Option<DiscoveryPolicy>,
 }
 
 /// How a record is read as an event.
@@ -144,6 +147,7 @@ const RAW: &[Key] = &[
     Key::new("location", "s3://acme-cart-events/topics/cart/"),
     Key::new("format", "json"),
     Key::new("keep", "30 days after compaction"),
+    Key::new("discovery", discovery::SAMPLE),
 ];
 const EVENTS: &[Key] = &[
     Key::new("time", "timestamp"),
@@ -185,6 +189,7 @@ pub(super) struct PlacedDataset {
     pub policy: DatasetPolicy,
     pub name_at: Position,
     pub location_at: Position,
+    pub inventory_at: Option<Position>,
 }
 
 /// Reads the dataset policy in the file at `path`.
@@ -206,11 +211,12 @@ fn dataset(path: &str, file: &Section<'_>) -> Option<PlacedDataset> {
     let schema = schema(file);
     let retention = retention(file);
     let pii = pii(file);
-    let (raw, location_at) = raw?;
+    let (raw, location_at, inventory_at) = raw?;
     Some(PlacedDataset {
         file: path.to_owned(),
         name_at: file.value_at("dataset"),
         location_at,
+        inventory_at,
         policy: DatasetPolicy {
             name: name?,
             raw,
@@ -223,17 +229,19 @@ fn dataset(path: &str, file: &Section<'_>) -> Option<PlacedDataset> {
     })
 }
 
-fn raw(file: &Section<'_>) -> Option<(RawPolicy, Position)> {
+fn raw(file: &Section<'_>) -> Option<(RawPolicy, Position, Option<Position>)> {
     let section = file.section("raw", RAW)?;
     let location = section.required("location", str::parse);
     let format = section.or_default("format", RawFormat::default(), raw_format);
     let keep = section.or_default("keep", None, |text| after_compaction(text).map(Some));
+    let (discovery, inventory_at) = discovery::read(&section)?;
     let policy = RawPolicy {
         location: location?,
         format: format?,
         keep: keep?,
+        discovery,
     };
-    Some((policy, section.value_at("location")))
+    Some((policy, section.value_at("location"), inventory_at))
 }
 
 fn events(file: &Section<'_>) -> Option<EventsPolicy> {

@@ -94,7 +94,7 @@ fn check_prefix(prefix: &str) -> Result<(), ValueError> {
     Ok(())
 }
 
-fn is_unsafe(sign: char) -> bool {
+pub(super) fn is_unsafe(sign: char) -> bool {
     sign.is_whitespace() || sign.is_control() || NOT_IN_PREFIX.contains(sign)
 }
 

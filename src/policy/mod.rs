@@ -22,6 +22,7 @@ mod across;
 mod column_types;
 mod curated;
 mod dataset;
+mod discovery;
 mod error;
 mod field_path;
 mod folder;
@@ -47,6 +48,7 @@ pub use dataset::{
     DatasetPolicy, EventsPolicy, OnNewField, PiiPolicy, RawPolicy, RetentionPolicy, SchemaPolicy,
     TablePolicy, TimeUnit,
 };
+pub use discovery::{DatePattern, DiscoveryPolicy, KeyRule};
 pub use error::{PolicyError, PolicyErrors, ValueError};
 pub use lake::{KeySource, LakePolicy};
 pub use location::S3Location;

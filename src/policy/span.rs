@@ -47,6 +47,13 @@ impl Span {
         unit: Unit::Hours,
     };
 
+    pub(super) const fn days(count: u32) -> Self {
+        Self {
+            count,
+            unit: Unit::Days,
+        }
+    }
+
     /// The moment that lies this span before `at`; the earliest moment there is
     /// if that is out of range.
     pub fn before(self, at: DateTime<Utc>) -> DateTime<Utc> {

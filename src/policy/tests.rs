@@ -7,6 +7,7 @@ use super::*;
 use crate::decode::{ColumnType, FieldPath, RawFormat};
 
 mod dataset_refusals;
+mod discovery;
 mod files;
 mod lake_and_curated_refusals;
 mod reports;

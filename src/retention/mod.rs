@@ -8,10 +8,12 @@
 
 mod apply;
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, NaiveDate, Utc};
 
 use crate::lake::facts::{DatasetFacts, Grace, TableFacts};
-use crate::lake::ledger::KnownObject;
+use crate::lake::ledger::{KnownObject, Ledger};
 use crate::lake::s3::{ObjectVersion, by_key};
 use crate::lake::tables::DataFile;
 use crate::plan::{Action, Due, Purge, Retain, RetainCurated, Step, megabytes, total_size};
@@ -169,7 +171,11 @@ fn raw_fates(
     now: DateTime<Utc>,
 ) -> (Vec<ObjectVersion>, Vec<ObjectVersion>) {
     let (mut gone, mut trimmed) = (Vec::new(), Vec::new());
-    for versions in by_key(&facts.raw).values() {
+    for (key, versions) in by_key(&facts.raw) {
+        // What goes was listed: an inventory may be older than what lies there now.
+        if facts.discovery.unconfirmed.contains(key) {
+            continue;
+        }
         let current = versions
             .iter()
             .find(|version| version.latest && !version.marker);
@@ -192,6 +198,26 @@ fn raw_fates(
         }
     }
     (gone, trimmed)
+}
+
+/// Keys of raw objects of which, by the ledger, something goes by `now`: all of them, or those of which
+/// nothing had to go yet when `since` was planned for.
+pub fn due_keys(
+    policy: &DatasetPolicy,
+    ledger: &Ledger,
+    since: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> BTreeSet<String> {
+    let goes = |known: &KnownObject, at: DateTime<Utc>| {
+        let keep_from = policy.retention.keep.before_date(at.date_naive());
+        !outlives(policy, known, keep_from, at) || holds_what_goes(known, keep_from)
+    };
+    // What a run compacted is known to the plan after it.
+    let went = |known: &KnownObject| since.is_some_and(|at| known.at < at && goes(known, at));
+    let due = ledger
+        .known()
+        .filter(|(_, known)| goes(known, now) && !went(known));
+    due.map(|(key, _)| key.to_owned()).collect()
 }
 
 /// Keys whose current version is new to the ledger, and so are older ones.
@@ -252,10 +278,14 @@ fn outlives(
 fn must_trim(facts: &DatasetFacts, version: &ObjectVersion, keep_from: NaiveDate) -> bool {
     let compacted = facts.ledger.compacted(&version.key, &version.etag);
     compacted.is_some_and(|compacted| {
-        let straddles = compacted.first_date.is_some_and(|first| first < keep_from);
         let put_back = facts.ledger.was_replaced(&version.key, &version.etag);
-        !compacted.damaged && (straddles || compacted.suppressed > 0 || put_back)
+        holds_what_goes(compacted, keep_from) || put_back && !compacted.damaged
     })
+}
+
+fn holds_what_goes(compacted: &KnownObject, keep_from: NaiveDate) -> bool {
+    let straddles = compacted.first_date.is_some_and(|first| first < keep_from);
+    !compacted.damaged && (straddles || compacted.suppressed > 0)
 }
 
 fn old_quarantine(
@@ -271,7 +301,7 @@ fn old_quarantine(
 }
 
 /// What leaves next by age, and when.
-pub fn due(policy: &DatasetPolicy, facts: &DatasetFacts) -> Vec<Due> {
+pub fn due(policy: &DatasetPolicy, facts: &DatasetFacts, now: DateTime<Utc>) -> Vec<Due> {
     let mut due = Vec::new();
     if let Some(first) = facts.events.files.iter().map(|file| file.event_date).min() {
         due.push(Due {
@@ -283,11 +313,10 @@ pub fn due(policy: &DatasetPolicy, facts: &DatasetFacts) -> Vec<Due> {
         });
     }
     if let Some(keep) = policy.raw.keep {
-        let compacted = facts.raw.iter().filter(|version| version.latest);
-        let next = compacted
-            .filter_map(|version| facts.ledger.compacted(&version.key, &version.etag))
+        let next = still_there(facts)
             .filter(|compacted| !compacted.damaged)
             .map(|compacted| keep.after(compacted.at))
+            .filter(|at| facts.discovery.coverage.is_everything() || *at > now)
             .min();
         due.extend(next.map(|at| Due {
             at,
@@ -295,6 +324,15 @@ pub fn due(policy: &DatasetPolicy, facts: &DatasetFacts) -> Vec<Due> {
         }));
     }
     due
+}
+
+/// What the ledger says of raw objects that are there or, where not all were looked for, may be.
+fn still_there(facts: &DatasetFacts) -> Box<dyn Iterator<Item = &KnownObject> + '_> {
+    if !facts.discovery.coverage.is_everything() {
+        return Box::new(facts.ledger.known().map(|(_, known)| known));
+    }
+    let current = facts.raw.iter().filter(|version| version.latest);
+    Box::new(current.filter_map(|version| facts.ledger.compacted(&version.key, &version.etag)))
 }
 
 /// The first midnight (UTC) at which `day` is no longer kept. Calendar spans are not symmetric, so the
@@ -307,3 +345,6 @@ fn first_moment_without(policy: &DatasetPolicy, day: NaiveDate) -> DateTime<Utc>
     let first = days.into_iter().find(|date| keep.before_date(*date) > day);
     midnight(first.unwrap_or(start))
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,11 +14,13 @@
 mod support;
 
 mod bad_input;
+mod discovery;
 mod dry_run;
 mod erasure;
 mod first_night;
 mod formats;
 mod grace;
+mod inventory;
 mod killed;
 mod late_and_again;
 mod put_back;

@@ -34,6 +34,7 @@ impl Night {
             learning.observe(event);
         }
         let rules = SchemaRules {
+            types: std::collections::BTreeMap::new(),
             on_new_field: NewFields::Add,
             max_columns,
         };

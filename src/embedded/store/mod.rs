@@ -76,7 +76,19 @@ pub struct Store {
     sequence: Arc<Sequence>,
     folds_case: bool,
     buckets: RwLock<BTreeMap<String, Arc<Bucket>>>,
-    _lock: File,
+    _lock: Lock,
+}
+
+/// Held while the folder is open.
+struct Lock(File);
+
+impl Drop for Lock {
+    /// Closing alone would not do: a process that is just being started may still share the open file.
+    fn drop(&mut self) {
+        if let Err(error) = self.0.unlock() {
+            tracing::warn!(%error, "the folder was not given back");
+        }
+    }
 }
 
 impl Store {
@@ -197,10 +209,10 @@ fn make_bucket_folder(files: &BucketFiles, settings: &BucketSettings) -> io::Res
     fs::rename(&built.folder, &files.folder)
 }
 
-fn take_lock(root: &Path, path: &Path) -> Result<File, OpenError> {
+fn take_lock(root: &Path, path: &Path) -> Result<Lock, OpenError> {
     let lock = File::create(path).map_err(|source| OpenError::at("open", path, source))?;
     match lock.try_lock() {
-        Ok(()) => Ok(lock),
+        Ok(()) => Ok(Lock(lock)),
         Err(TryLockError::WouldBlock) => Err(OpenError::InUse {
             root: root.to_owned(),
         }),

@@ -2,6 +2,7 @@
 
 pub mod command;
 pub mod events;
+pub mod inventory;
 pub mod lake;
 pub mod server;
 pub mod store;
