@@ -11,7 +11,7 @@ use futures::StreamExt;
 
 use super::columns::{self, Sample};
 use super::new_objects;
-use crate::decode::{self, Json, Limits};
+use crate::decode::{self, Json, Limits, Plain};
 use crate::lake::facts::{DatasetFacts, Facts};
 use crate::lake::raw::time_rule;
 use crate::lake::rows;
@@ -92,7 +92,7 @@ fn events(policy: &DatasetPolicy, bytes: &[u8], cap: u64, now: DateTime<Utc>) ->
         max_object_bytes: cap,
         ..Limits::default()
     };
-    let plain = decode::decompress(bytes, &limits);
+    let plain = Plain::of(bytes, policy.raw.format, &limits);
     let rule = time_rule(&policy.events);
     let keep_from = policy.retention.keep.before_date(now.date_naive());
     let latest = policy.events.max_ahead.after(now);
@@ -100,8 +100,8 @@ fn events(policy: &DatasetPolicy, bytes: &[u8], cap: u64, now: DateTime<Utc>) ->
         decode::event_time(event, &rule)
             .is_ok_and(|time| time <= latest && time.date_naive() >= keep_from)
     };
-    decode::frame(&plain.data, &limits)
-        .into_iter()
+    let records = plain.records(&limits).into_iter();
+    records
         .filter_map(|record| record.content.ok())
         .filter(is_admitted)
         .collect()

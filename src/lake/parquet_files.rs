@@ -130,28 +130,6 @@ pub fn decode(file: Bytes) -> Result<Vec<RecordBatch>, ParquetError> {
         .collect()
 }
 
-/// The columns named `names` of a whole file, in that order; `None` where one is missing.
-pub fn decode_columns(
-    file: Bytes,
-    names: &[&str],
-) -> Result<Option<Vec<RecordBatch>>, ParquetError> {
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file)?;
-    let schema = Arc::clone(builder.schema());
-    let mut roots = Vec::with_capacity(names.len());
-    for name in names {
-        match schema.index_of(name) {
-            Ok(root) => roots.push(root),
-            Err(_) => return Ok(None),
-        }
-    }
-    let mask = parquet::arrow::ProjectionMask::roots(builder.parquet_schema(), roots);
-    let reader = builder.with_projection(mask).build()?;
-    let batches: Result<Vec<_>, ParquetError> = reader
-        .map(|batch| batch.map_err(ParquetError::from))
-        .collect();
-    Ok(Some(batches?))
-}
-
 /// Reads ranges of one object as Parquet asks for them.
 pub struct RangeReader {
     store: Arc<dyn ObjectStore>,

@@ -11,13 +11,11 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
-};
+use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use bytes::Bytes;
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::NaiveDate;
 
 use super::error::S3Error;
 use super::parquet_files::{self, Layout};
@@ -89,17 +87,6 @@ pub struct KafkaPosition {
     pub offset: i64,
 }
 
-/// An event on its way into a table.
-#[derive(Debug, Clone)]
-pub struct Event {
-    /// What happened.
-    pub json: Json,
-    /// When.
-    pub time: DateTime<Utc>,
-    /// Where it stood in Kafka.
-    pub position: Option<KafkaPosition>,
-}
-
 /// Count and order-independent fingerprint of events.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
@@ -154,37 +141,6 @@ pub fn payload_schema(table: &Schema) -> Schema {
     let own = |name: &str| name.starts_with('_') || name == PARTITION;
     let fields = table.fields().iter().filter(|field| !own(field.name()));
     Schema::new(fields.map(Arc::clone).collect::<Vec<_>>())
-}
-
-/// Lays events out as rows.
-pub fn batch(payload: &SchemaRef, events: &[&Event]) -> Result<RecordBatch, BatchError> {
-    let jsons: Vec<&Json> = events.iter().map(|event| &event.json).collect();
-    let decoded = decode::to_batch(payload, &jsons)?;
-    let times = events.iter().map(|event| event.time.timestamp_micros());
-    let positions = || events.iter().map(|event| event.position.as_ref());
-    let topics: StringArray = positions()
-        .map(|position| position.map(|position| &*position.topic))
-        .collect();
-    let partitions: Int32Array = positions()
-        .map(|position| position.map(|position| position.partition))
-        .collect();
-    let offsets: Int64Array = positions()
-        .map(|position| position.map(|position| position.offset))
-        .collect();
-    let own: [ArrayRef; 4] = [
-        Arc::new(TimestampMicrosecondArray::from_iter_values(times).with_timezone("UTC")),
-        Arc::new(topics),
-        Arc::new(partitions),
-        Arc::new(offsets),
-    ];
-    let mut fields: Vec<_> = decoded.schema().fields().iter().map(Arc::clone).collect();
-    fields.extend(own_fields().into_iter().map(Arc::new));
-    let mut columns = decoded.columns().to_vec();
-    columns.extend(own);
-    Ok(RecordBatch::try_new(
-        Arc::new(Schema::new(fields)),
-        columns,
-    )?)
 }
 
 /// The fields that a dataset's files are sorted by: the policy's, then the time.
