@@ -251,7 +251,9 @@ impl Object<'_> {
 
     fn row(&mut self, event: &Document, time: DateTime<Utc>, (ordinal, bytes): (u64, u64)) {
         let offset = self.first.as_ref().and_then(|first| {
-            let place = self.plain.map_or(Some(ordinal), |plain| plain.place(ordinal))?;
+            let place = self
+                .plain
+                .map_or(Some(ordinal), |plain| plain.place(ordinal))?;
             Some((first, first.offset.checked_add_unsigned(place)?))
         });
         self.rows.push(&Row {

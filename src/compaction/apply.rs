@@ -162,7 +162,13 @@ async fn take_in(
     let cores = available_parallelism().map_or(1, NonZero::get);
     let (sender, mut decoded) = mpsc::channel(1);
     let ahead = async {
-        let fetched = fetch(site, policy, &target.ledger, objects.to_vec(), site.memory / 8);
+        let fetched = fetch(
+            site,
+            policy,
+            &target.ledger,
+            objects.to_vec(),
+            site.memory / 8,
+        );
         let units = units(fetched, policy, payload.is_none());
         let mut decoding = std::pin::pin!(
             units
@@ -221,27 +227,30 @@ fn units<'a>(
         ..UNIT
     };
     let first = if is_new_table { FIRST_UNIT } else { usual };
-    futures::stream::unfold((Box::pin(fetched), first), move |(mut fetched, size)| async move {
-        let (mut unit, mut waiting, mut seen, mut bytes) = (Unit::new(), Vec::new(), 0, 0);
-        while bytes < size.bytes && seen < size.objects {
-            match fetched.next().await {
-                None => break,
-                Some(Err(error)) => return Some((Err(error), (fetched, usual))),
-                Some(Ok(outcome)) => {
-                    seen += 1;
-                    match outcome {
-                        Outcome::Fetched(object) => {
-                            bytes += object.version.size;
-                            unit.push(object.into_unit());
+    futures::stream::unfold(
+        (Box::pin(fetched), first),
+        move |(mut fetched, size)| async move {
+            let (mut unit, mut waiting, mut seen, mut bytes) = (Unit::new(), Vec::new(), 0, 0);
+            while bytes < size.bytes && seen < size.objects {
+                match fetched.next().await {
+                    None => break,
+                    Some(Err(error)) => return Some((Err(error), (fetched, usual))),
+                    Some(Ok(outcome)) => {
+                        seen += 1;
+                        match outcome {
+                            Outcome::Fetched(object) => {
+                                bytes += object.version.size;
+                                unit.push(object.into_unit());
+                            }
+                            Outcome::Ours => {}
+                            Outcome::Waits(finding) => waiting.push(finding),
                         }
-                        Outcome::Ours => {}
-                        Outcome::Waits(finding) => waiting.push(finding),
                     }
                 }
             }
-        }
-        (seen > 0).then_some((Ok((unit, waiting, seen)), (fetched, usual)))
-    })
+            (seen > 0).then_some((Ok((unit, waiting, seen)), (fetched, usual)))
+        },
+    )
 }
 
 /// Writes what was taken in, reads it back, and commits it together with its part of the ledger.

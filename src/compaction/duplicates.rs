@@ -94,7 +94,11 @@ impl Duplicates {
                 self.conflicts += u64::from(verdict == Verdict::Conflict);
                 keep.push(verdict != Verdict::Known);
             }
-            let kept = keep.iter().rev().take(object.rows.len()).filter(|keep| **keep);
+            let kept = keep
+                .iter()
+                .rev()
+                .take(object.rows.len())
+                .filter(|keep| **keep);
             let written = kept.count() as u64;
             object.entry.counts.written = written;
             object.entry.counts.deduplicated = object.rows.len() as u64 - written;
@@ -141,10 +145,7 @@ pub fn compare(known: &mut Vec<u64>, content: u64) -> Verdict {
     }
 }
 
-fn column<'a>(
-    rows: &'a RecordBatch,
-    name: &str,
-) -> Result<&'a Arc<dyn Array>, RowsError> {
+fn column<'a>(rows: &'a RecordBatch, name: &str) -> Result<&'a Arc<dyn Array>, RowsError> {
     let missing = || arrow::error::ArrowError::SchemaError(format!("rows have no `{name}`"));
     let column = rows.column_by_name(name);
     Ok(column.ok_or_else(|| SortError::from(missing()))?)

@@ -95,7 +95,8 @@ pub fn fetch<'a>(
                 let in_memory = version.size.min(LARGEST_IN_MEMORY);
                 let share = (in_memory / PERMIT_BYTES).clamp(1, permits as u64) as u32;
                 let share = shares.acquire_many_owned(share).await;
-                let share = share.map_err(|_| S3Error::new("read", "closed", S3ErrorKind::Other))?;
+                let share =
+                    share.map_err(|_| S3Error::new("read", "closed", S3ErrorKind::Other))?;
                 fetch_one(site, policy, ledger, version, share).await
             }
         })

@@ -86,8 +86,8 @@ impl Fields {
             }
             let paths = &policy.events.deduplicate_by;
             read_file(site, policy, file, None, |batch| {
-                let contents =
-                    decode::fingerprints(batch).map_err(|error| parquet_error(&file.path, &error))?;
+                let contents = decode::fingerprints(batch)
+                    .map_err(|error| parquet_error(&file.path, &error))?;
                 for (row, content) in contents.into_iter().enumerate() {
                     if let Some(identity) = identity_of_row(batch, row, paths, file)? {
                         self.known.entry((day, identity)).or_default().push(content);
@@ -113,7 +113,12 @@ async fn identities(
 ) -> Result<HashSet<u64>, RowsError> {
     let paths = &policy.events.deduplicate_by;
     let mut columns: Vec<&str> = vec![RESCUED, OFFSET];
-    columns.extend(paths.iter().filter_map(|path| path.names().first()).map(String::as_str));
+    columns.extend(
+        paths
+            .iter()
+            .filter_map(|path| path.names().first())
+            .map(String::as_str),
+    );
     let mut found = HashSet::new();
     read_file(site, policy, file, Some(&columns), |batch| {
         for row in 0..batch.num_rows() {
@@ -132,10 +137,16 @@ fn identity_of_row(
     paths: &[FieldPath],
     file: &DataFile,
 ) -> Result<Option<u64>, RowsError> {
-    if batch.column_by_name(OFFSET).is_some_and(|offsets| offsets.is_valid(row)) {
+    if batch
+        .column_by_name(OFFSET)
+        .is_some_and(|offsets| offsets.is_valid(row))
+    {
         return Ok(None);
     }
     let event = decode::rebuild_part(batch, row);
     let event = event.map_err(|error| parquet_error(&file.path, &error))?;
-    Ok(identity(|path| event.at(path).into_iter().cloned().collect(), paths))
+    Ok(identity(
+        |path| event.at(path).into_iter().cloned().collect(),
+        paths,
+    ))
 }

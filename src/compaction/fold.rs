@@ -47,7 +47,8 @@ pub async fn fold(
     };
     let payload = rows::payload_schema(&*table.schema()?);
     for group in groups(&table.files()?, policy.table.target_file_size.bytes()) {
-        done.added.extend(rewrite(site, policy, &payload, &group).await?);
+        done.added
+            .extend(rewrite(site, policy, &payload, &group).await?);
         done.removed.extend(group.files);
     }
     if done.removed.is_empty() {
@@ -110,8 +111,13 @@ fn on_the_way(batch: &RecordBatch, file: &DataFile) -> Result<RecordBatch, RowsE
     let fingerprints: ArrayRef = Arc::new(UInt64Array::from(fingerprints));
     let mut fields: Vec<_> = batch.schema_ref().fields().iter().map(Arc::clone).collect();
     let mut columns = batch.columns().to_vec();
-    for (name, column, may_be_null) in [(PARTITION, days, true), (FINGERPRINT, fingerprints, false)] {
-        fields.push(Arc::new(Field::new(name, column.data_type().clone(), may_be_null)));
+    for (name, column, may_be_null) in [(PARTITION, days, true), (FINGERPRINT, fingerprints, false)]
+    {
+        fields.push(Arc::new(Field::new(
+            name,
+            column.data_type().clone(),
+            may_be_null,
+        )));
         columns.push(column);
     }
     let rows = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns);

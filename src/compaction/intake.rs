@@ -16,8 +16,8 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::admit::{Admission, Admitted};
-use super::columns;
 use super::apply::CompactionError;
+use super::columns;
 use super::duplicates::Duplicates;
 use super::fetch::Fetched;
 use super::quarantine::QuarantineFile;
@@ -119,7 +119,11 @@ fn decode_portions(
         Ok(sent.is_ok())
     };
     for (object, fetched) in unit.iter().enumerate().skip(from.object) {
-        let skip = if object == from.object { from.ordinal } else { 0 };
+        let skip = if object == from.object {
+            from.ordinal
+        } else {
+            0
+        };
         let admitted = admission.admit(fetched, skip, &mut rows, |so_far, rows| {
             let ordinal = so_far.skipped + so_far.entry.counts.read;
             objects.push(so_far);
@@ -311,7 +315,12 @@ impl<'a> Intake<'a> {
     async fn settle(&mut self, mut decoded: Decoded) -> Result<(), CompactionError> {
         let rows = self
             .duplicates
-            .settle(self.site, self.policy, decoded.finished, &mut decoded.objects)
+            .settle(
+                self.site,
+                self.policy,
+                decoded.finished,
+                &mut decoded.objects,
+            )
             .await?;
         self.sorter.push(rows)?;
         if self.sorter.is_full() {

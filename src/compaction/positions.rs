@@ -197,7 +197,9 @@ impl Positions {
         let told = findings.len().min(TOLD);
         let more = findings.split_off(told).len();
         if more > 0 {
-            findings.push(format!("{dataset}: {more} more gaps and overlaps of offsets"));
+            findings.push(format!(
+                "{dataset}: {more} more gaps and overlaps of offsets"
+            ));
         }
         findings
     }
@@ -239,7 +241,11 @@ impl Track {
             if range.start > end && (is_new || was_new) {
                 gaps.push(end..range.start);
             }
-            reached = Some(if range.end >= end { (range.end, is_new) } else { (end, was_new) });
+            reached = Some(if range.end >= end {
+                (range.end, is_new)
+            } else {
+                (end, was_new)
+            });
         }
         gaps
     }
@@ -254,7 +260,11 @@ impl Track {
             if shared > 0 && (is_new || was_new) {
                 again += shared;
             }
-            reached = Some(if range.end >= end { (range.end, is_new) } else { (end, was_new) });
+            reached = Some(if range.end >= end {
+                (range.end, is_new)
+            } else {
+                (end, was_new)
+            });
         }
         again
     }
@@ -274,10 +284,7 @@ fn offsets(first: i64, records: u64) -> Range<i64> {
 }
 
 /// Calls `seen` with row, topic, partition and offset of every row that has them.
-fn each_position(
-    batch: &arrow::array::RecordBatch,
-    mut seen: impl FnMut(usize, &str, i32, i64),
-) {
+fn each_position(batch: &arrow::array::RecordBatch, mut seen: impl FnMut(usize, &str, i32, i64)) {
     let column = |name: &str| batch.column_by_name(name);
     let (Some(topics), Some(partitions), Some(offsets)) = (
         column(TOPIC).and_then(|column| column.as_string_opt::<i32>()),
@@ -288,7 +295,12 @@ fn each_position(
     };
     for row in 0..batch.num_rows() {
         if topics.is_valid(row) && partitions.is_valid(row) && offsets.is_valid(row) {
-            seen(row, topics.value(row), partitions.value(row), offsets.value(row));
+            seen(
+                row,
+                topics.value(row),
+                partitions.value(row),
+                offsets.value(row),
+            );
         }
     }
 }

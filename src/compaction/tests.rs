@@ -107,7 +107,11 @@ fn time(text: &str) -> DateTime<Utc> {
 fn event(number: usize) -> String {
     let (user, day) = (number * 7919 % 500, 10 + number % 3);
     // Half-way new fields appear, in a list too.
-    let new = if number > 3000 { r#","coupon":"x""# } else { "" };
+    let new = if number > 3000 {
+        r#","coupon":"x""#
+    } else {
+        ""
+    };
     let seat = if number > 4000 { r#","seat":7"# } else { "" };
     format!(
         r#"{{"timestamp":"2026-11-{day}T10:00:{:02}Z","userId":"{user}","id":{number},"items":[{{"price":{}.50{seat}}},{{}}]{new}}}"#,
@@ -134,7 +138,11 @@ async fn with_hardly_any_memory_every_event_is_there_once_and_in_order() {
 
     assert_eq!((done.counts.read, done.counts.written), (6010, 6000));
     assert_eq!(done.counts.deduplicated, 10);
-    let ledger: BTreeSet<&str> = done.entries.iter().map(|entry| entry.key.as_str()).collect();
+    let ledger: BTreeSet<&str> = done
+        .entries
+        .iter()
+        .map(|entry| entry.key.as_str())
+        .collect();
     assert_eq!((done.entries.len(), ledger.len()), (13, 13));
     let added: BTreeSet<&str> = done.columns_added.iter().map(String::as_str).collect();
     let expected = [
@@ -162,9 +170,15 @@ async fn with_hardly_any_memory_every_event_is_there_once_and_in_order() {
     }
     assert_eq!(ids.len(), 6000);
     assert!(ids.values().all(|times| *times == 1));
-    let first = files.concat().into_iter().find(|event| text_at(event, "id") == "4711");
+    let first = files
+        .concat()
+        .into_iter()
+        .find(|event| text_at(event, "id") == "4711");
     let expected = Json::parse(event(4711).as_bytes()).unwrap();
-    assert!(crate::decode::semantically_equal(&first.unwrap(), &expected));
+    assert!(crate::decode::semantically_equal(
+        &first.unwrap(),
+        &expected
+    ));
 
     let again = lake.compact().await;
     assert_eq!(again.counts.read, 0, "the ledger knows them all");
@@ -197,9 +211,12 @@ fn delivered(offsets: std::ops::Range<usize>) -> Vec<String> {
 #[tokio::test]
 async fn gaps_and_overlaps_of_offsets_are_told_and_the_overlap_counts_once() {
     let lake = Lake::new(1 << 28, CART).await;
-    lake.put("cart+0+0000000100.json", &delivered(100..150)).await;
-    lake.put("cart+0+0000000200.json", &delivered(200..220)).await;
-    lake.put("cart+0+0000000215.json", &delivered(215..230)).await;
+    lake.put("cart+0+0000000100.json", &delivered(100..150))
+        .await;
+    lake.put("cart+0+0000000200.json", &delivered(200..220))
+        .await;
+    lake.put("cart+0+0000000215.json", &delivered(215..230))
+        .await;
     lake.put("cart+1+0000000000.json", &delivered(0..10)).await;
     let first = lake.compact().await;
     assert_eq!((first.counts.read, first.counts.deduplicated), (95, 5));

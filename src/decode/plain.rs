@@ -5,7 +5,9 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::container::{Broken, Converted, RawFormat, avro, parquet};
-use super::{Codec, FramedRecord, Limits, Reason, Record, compress, decompress, frame, remove_records};
+use super::{
+    Codec, FramedRecord, Limits, Reason, Record, compress, decompress, frame, remove_records,
+};
 
 /// The text of an object, and what cannot be said in it.
 #[derive(Debug)]

@@ -120,7 +120,9 @@ impl ReadS3 {
         };
         let body = answer.body.collect().await;
         Ok(Object {
-            bytes: body.map_err(|error| broken_off(bucket, key, &error))?.into_bytes(),
+            bytes: body
+                .map_err(|error| broken_off(bucket, key, &error))?
+                .into_bytes(),
             ..object
         })
     }

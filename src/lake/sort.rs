@@ -133,7 +133,8 @@ impl Sorter {
     pub fn finish(
         mut self,
         schema: &SchemaRef,
-    ) -> Result<impl Iterator<Item = Result<RecordBatch, SortError>> + Send + use<>, SortError> {
+    ) -> Result<impl Iterator<Item = Result<RecordBatch, SortError>> + Send + use<>, SortError>
+    {
         while self.runs.len() > FAN_IN {
             let some: Vec<Run> = self.runs.drain(..FAN_IN).collect();
             let merged = merge::merge(some, None, schema)?;

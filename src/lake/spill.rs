@@ -119,7 +119,11 @@ mod tests {
         let mut named = spill.named_file().unwrap();
         named.write_all(b"x").unwrap();
         spill.unnamed_file().unwrap().write_all(b"x").unwrap();
-        assert_eq!(names(spill.folder.path()).len(), 2, "the lock and the named file");
+        assert_eq!(
+            names(spill.folder.path()).len(),
+            2,
+            "the lock and the named file"
+        );
         drop(spill);
         assert!(names(parent.path()).is_empty());
     }

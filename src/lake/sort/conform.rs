@@ -15,7 +15,12 @@ pub fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, A
     if batch.schema_ref() == schema {
         return Ok(batch.clone());
     }
-    let names: Vec<&str> = batch.schema_ref().fields().iter().map(|field| field.name().as_str()).collect();
+    let names: Vec<&str> = batch
+        .schema_ref()
+        .fields()
+        .iter()
+        .map(|field| field.name().as_str())
+        .collect();
     let columns = conform_columns(&names, batch.columns(), schema.fields(), batch.num_rows())?;
     RecordBatch::try_new(Arc::clone(schema), columns)
 }
@@ -29,7 +34,10 @@ fn conform_columns(
     let mut taken = 0;
     let mut conforming = Vec::with_capacity(fields.len());
     for field in fields {
-        let column = names.iter().zip(columns).find(|(name, _)| *name == field.name());
+        let column = names
+            .iter()
+            .zip(columns)
+            .find(|(name, _)| *name == field.name());
         conforming.push(match column {
             Some((_, column)) => {
                 taken += 1;
@@ -87,7 +95,10 @@ fn conform_list<Offset: OffsetSizeTrait>(
 
 /// All columns of both, those of `known` first; where both have a column, its parts are those of both.
 pub fn merge_schemas(known: &Schema, more: &Schema) -> Result<SchemaRef, ArrowError> {
-    Ok(Arc::new(Schema::new(merge_fields(known.fields(), more.fields())?)))
+    Ok(Arc::new(Schema::new(merge_fields(
+        known.fields(),
+        more.fields(),
+    )?)))
 }
 
 fn merge_fields(known: &Fields, more: &Fields) -> Result<Fields, ArrowError> {

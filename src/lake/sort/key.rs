@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, BinaryBuilder, RecordBatch, StructArray};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BinaryArray, BinaryBuilder, RecordBatch, StructArray,
+};
 use arrow::compute::{is_null, nullif};
 use arrow::datatypes::{DataType, Date32Type, Schema, TimestampMicrosecondType};
 use arrow::error::ArrowError;

@@ -40,7 +40,9 @@ pub fn merge(
     for run in runs {
         piece_rows = piece_rows.max(run.piece_rows());
         let pieces = futures::stream::iter(run.read()?);
-        push(Box::pin(pieces.map(|piece| piece.map_err(DataFusionError::from))));
+        push(Box::pin(
+            pieces.map(|piece| piece.map_err(DataFusionError::from)),
+        ));
     }
     if let Some(sorted) = rest {
         piece_rows = piece_rows.max(sorted.piece_rows());

@@ -24,7 +24,9 @@ fn batch(rows: &[Row], with_number: bool) -> RecordBatch {
         let numbers: Int64Array = rows.iter().map(|row| row.3).collect();
         columns.push(("number", Arc::new(numbers)));
     }
-    let nullable = columns.into_iter().map(|(name, column)| (name, column, true));
+    let nullable = columns
+        .into_iter()
+        .map(|(name, column)| (name, column, true));
     RecordBatch::try_from_iter_with_nullable(nullable).unwrap()
 }
 
@@ -94,7 +96,11 @@ proptest! {
 #[test]
 fn what_grows_inside_structs_and_lists_is_null_before() {
     let element = |fields: &[&str]| {
-        Fields::from_iter(fields.iter().map(|name| Field::new(*name, DataType::Int64, true)))
+        Fields::from_iter(
+            fields
+                .iter()
+                .map(|name| Field::new(*name, DataType::Int64, true)),
+        )
     };
     let list = |fields: &[&str]| -> ArrayRef {
         let columns = fields
@@ -113,14 +119,15 @@ fn what_grows_inside_structs_and_lists_is_null_before() {
     let items = grown.column(0).as_list::<i32>().value(0);
     let items = items.as_struct();
     assert_eq!(items.column_names(), ["price", "size"]);
-    assert_eq!(items.column(0).as_primitive::<Int64Type>().values(), &[1, 2]);
+    assert_eq!(
+        items.column(0).as_primitive::<Int64Type>().values(),
+        &[1, 2]
+    );
     assert_eq!(items.column(1).null_count(), 2);
 
-    let text = RecordBatch::try_from_iter([(
-        "items",
-        Arc::new(StringArray::from(vec!["x"])) as ArrayRef,
-    )])
-    .unwrap();
+    let text =
+        RecordBatch::try_from_iter([("items", Arc::new(StringArray::from(vec!["x"])) as ArrayRef)])
+            .unwrap();
     assert!(conform(&text, &merged).is_err(), "nothing is cast");
     assert!(merge_schemas(&text.schema(), &merged).is_err());
     let none = Arc::new(Schema::empty());
