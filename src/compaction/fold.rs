@@ -85,8 +85,8 @@ async fn rewrite(
         .await?;
     }
     let way = way_schema(payload);
-    let sorted = joined(spawn_blocking(move || sorter.finish(&way))).await?;
-    let files = write_sorted(site, policy, sorted).await?;
+    let in_order = joined(spawn_blocking(move || sorter.finish(&way))).await?;
+    let files = write_sorted(site, policy, in_order).await?;
     let count = |files: &[DataFile]| files.iter().map(|file| file.rows).sum();
     let (read, written): (u64, u64) = (count(&group.files), count(&files));
     if read == written {

@@ -228,9 +228,9 @@ async fn gaps_and_overlaps_of_offsets_are_told_and_the_overlap_counts_once() {
         ]
     );
     // Another night fills the gap and repeats both of its edges, one offset with other content.
-    let mut late = delivered(148..203);
-    late[1] = event(9000);
-    lake.put("cart+0+0000000148.json", &late).await;
+    let mut behind = delivered(148..203);
+    behind[1] = event(9000);
+    lake.put("cart+0+0000000148.json", &behind).await;
     lake.put("cart+1+0000000010.json", &delivered(10..12)).await;
     let second = lake.compact().await;
     assert_eq!((second.counts.read, second.counts.deduplicated), (57, 4));

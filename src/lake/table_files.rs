@@ -219,9 +219,9 @@ async fn put(site: &Site, folder: &S3Location, encoded: Encoded) -> Result<DataF
     );
     let key = folder.join(&path).prefix;
     let local = encoded.file.path();
-    let size = std::fs::metadata(local).map_err(SortError::from)?.len();
+    let length = std::fs::metadata(local).map_err(SortError::from)?.len();
     site.s3.put_file(&folder.bucket, &key, local).await?;
-    let found = read_back(site, &key, size).await?;
+    let found = read_back(site, &key, length).await?;
     if found != expected {
         return Err(RowsError::NotReadBack {
             file: path,
@@ -232,15 +232,15 @@ async fn put(site: &Site, folder: &S3Location, encoded: Encoded) -> Result<DataF
     Ok(DataFile {
         path,
         event_date: day,
-        size,
+        size: length,
         rows: found.rows,
     })
 }
 
 /// Count and fingerprint of the rows of the file at `key`.
-pub async fn read_back(site: &Site, key: &str, size: u64) -> Result<Tally, RowsError> {
+async fn read_back(site: &Site, key: &str, length: u64) -> Result<Tally, RowsError> {
     let failed = |error: parquet::errors::ParquetError| parquet_error(key, &error);
-    let reader = parquet_files::open(Arc::clone(&site.store), key, size).await;
+    let reader = parquet_files::open(Arc::clone(&site.store), key, length).await;
     let mut batches = reader.map_err(failed)?.build().map_err(failed)?;
     let mut tally = Tally::default();
     while let Some(batch) = batches.try_next().await.map_err(failed)? {

@@ -57,8 +57,10 @@ fn sort(batches: &[(Vec<Row>, bool)], memory: usize) -> Vec<Row> {
         }
     }
     let schema = batch(&[], true).schema();
-    let sorted = sorter.finish(&schema).unwrap();
-    sorted.flat_map(|piece| rows_of(&piece.unwrap())).collect()
+    let in_order = sorter.finish(&schema).unwrap();
+    in_order
+        .flat_map(|piece| rows_of(&piece.unwrap()))
+        .collect()
 }
 
 fn any_row() -> impl Strategy<Value = Row> {
@@ -96,11 +98,10 @@ proptest! {
 #[test]
 fn what_grows_inside_structs_and_lists_is_null_before() {
     let element = |fields: &[&str]| {
-        Fields::from_iter(
-            fields
-                .iter()
-                .map(|name| Field::new(*name, DataType::Int64, true)),
-        )
+        fields
+            .iter()
+            .map(|name| Field::new(*name, DataType::Int64, true))
+            .collect::<Fields>()
     };
     let list = |fields: &[&str]| -> ArrayRef {
         let columns = fields
