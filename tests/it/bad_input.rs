@@ -164,7 +164,7 @@ fn broken() -> Vec<Case> {
             name: "zstd",
             body: b"\x28\xb5\x2f\xfd not really".to_vec(),
             rows: 0,
-            broken: &["unknown_compression"],
+            broken: &["compression_corrupt"],
         },
     ]
 }
