@@ -233,7 +233,11 @@ fn object(members: &Members<'_>, path: Path, seen: &mut Vec<u64>) -> u64 {
 
 /// How often a key was seen before in its object. Few keys are compared one by one.
 #[derive(Default)]
-struct Occurrences(Option<HashMap<u64, u64>>);
+struct Occurrences {
+    /// A bit for some of each key's: where it is not set the key is new.
+    bits: u64,
+    counts: Option<HashMap<u64, u64>>,
+}
 
 impl Occurrences {
     /// `seen` from `first` on: the keys of this object.
@@ -244,14 +248,20 @@ impl Occurrences {
         if before.len() >= MOST_COMPARED {
             return self.count_among_many(key, before);
         }
-        let count = before.iter().filter(|other| **other == key).count() as u64;
+        let bit = 1 << (key >> 58);
+        let is_new = self.bits & bit == 0;
+        self.bits |= bit;
+        let mut count = 0;
+        if !is_new {
+            count = before.iter().filter(|other| **other == key).count() as u64;
+        }
         seen.push(key);
         count
     }
 
     #[cold]
     fn count_among_many(&mut self, key: u64, first_keys: &[u64]) -> u64 {
-        let counts = self.0.get_or_insert_with(|| {
+        let counts = self.counts.get_or_insert_with(|| {
             let mut counts = HashMap::new();
             for key in first_keys {
                 *counts.entry(*key).or_default() += 1;

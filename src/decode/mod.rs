@@ -1,9 +1,10 @@
 //! Bytes of a raw object → framed records → events → Arrow, and back: nothing lost.
 //!
-//! The way through: [`Plain`] text, [`decompress`]ed by magic bytes or converted from Avro and Parquet, [`frame`] into records (good ones hold a
-//! [`Json`] object, broken ones a [`Reason`]), [`event_time`], [`learn`] the columns, [`to_batch`],
-//! and to prove it [`rebuild`] and [`fingerprint`]. [`remove_records`] and [`compress`] write a raw
-//! object again without some of its records.
+//! The way through: [`Records`] reads an object by windows, decompresses it by its magic bytes and gives
+//! record after record, a [`Document`] or a [`Reason`]; [`Learning`] finds the columns, [`EventColumns`]
+//! fills them; to prove it there are [`rebuild`] and, column by column, [`fingerprints`]. Whoever rewrites
+//! objects works on wholes: [`Plain`] text, [`frame`] into records with [`Json`] trees,
+//! and what is left of them in the object's own format. Avro and Parquet objects become JSON lines first.
 //!
 //! Hazards: the input is anybody's. It may be cut, nested ten thousand levels deep, a bomb, or
 //! not text at all; none of this may cost a neighbour, the stack or unbounded memory.

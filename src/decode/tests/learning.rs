@@ -1,9 +1,14 @@
 //! Rows 7, 11, 12, 25, 26: which fields become columns.
 
 use arrow::datatypes::DataType;
+use proptest::collection::vec;
+use proptest::prelude::*;
 
 use super::columns_of::{RULES, batch, column, learn_on, learned, rescued};
-use crate::decode::{Learned, NewFields, RescueCause, SchemaRules};
+use super::generators::{cases, event};
+use crate::decode::{
+    Document, EventColumns, Learned, Limits, NewFields, RescueCause, SchemaRules, learn,
+};
 
 #[test]
 fn types_are_learned_from_what_is_seen() {
@@ -192,4 +197,53 @@ fn deep_nesting_is_rescued_and_not_made_columns() {
     let learned = learned(&[&event]);
     assert!(learned.schema.fields().is_empty());
     batch(&learned.schema, &[&event]);
+}
+
+/// Whether decoding an event into the columns of others says that there is something to learn.
+fn brings_new_fields(known: &[&str], event: &str) -> bool {
+    let mut columns = EventColumns::new(&learned(known).schema);
+    columns.append(&Document::parse(event.as_bytes(), &Limits::default()).unwrap());
+    columns.brings_new_fields()
+}
+
+#[test]
+fn what_could_become_a_column_is_noticed() {
+    let known = [r#"{"a":1,"s":{"x":1},"l":[{"y":[1]}]}"#];
+    for new in [
+        r#"{"b":true}"#,
+        r#"{"b":"x","a":2}"#,
+        r#"{"b":{"c":[null,0.5]}}"#,
+        r#"{"s":{"x":1,"z":1}}"#,
+        r#"{"l":[{"y":[]},{"z":"x"}]}"#,
+        r#"{"s":{"z":1},"s":{"x":1}}"#,
+    ] {
+        assert!(brings_new_fields(&known, new), "{new}");
+    }
+    for nothing_new in [
+        "{}",
+        r#"{"a":"x","s":3,"l":{}}"#,
+        r#"{"a":{"b":1}}"#,
+        r#"{"b":null,"c":{},"d":[],"e":[{}],"f":{"g":null},"big":1e400}"#,
+        r#"{"A":1,"b c":1,"_b":1,"event_date":1,"b":{"":1}}"#,
+        r#"{"a":1,"a":2}"#,
+    ] {
+        assert!(!brings_new_fields(&known, nothing_new), "{nothing_new}");
+    }
+}
+
+proptest! {
+    #![proptest_config(cases())]
+
+    #[test]
+    fn nothing_is_learned_where_nothing_new_was_noticed(
+        others in vec(event(), 0..3), events in vec(event(), 1..4),
+    ) {
+        let before = learn(None, others.iter(), &RULES).schema;
+        let mut columns = EventColumns::new(&before);
+        for event in &events {
+            columns.append(&Document::parse(event.to_string().as_bytes(), &Limits::default()).unwrap());
+        }
+        let after = learn(Some(&before), events.iter(), &RULES);
+        prop_assert!(columns.brings_new_fields() || after.added.is_empty(), "{:?}", after.added);
+    }
 }

@@ -12,6 +12,7 @@ mod learning;
 mod removal;
 mod round_trip;
 mod samples;
+mod scanning;
 mod time;
 mod values;
 mod windows;
