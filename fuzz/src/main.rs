@@ -46,10 +46,10 @@ impl Switches {
     }
 }
 
-/// The program's limits, but what is compressed comes to a megabyte at most, so that inputs are quick.
+/// The program's limits, but what is compressed comes to 64 KiB at most, so that inputs are quick.
 fn limits() -> Limits {
     Limits {
-        max_object_bytes: 1024 * 1024,
+        max_object_bytes: 64 * 1024,
         max_expansion: 0,
         ..Limits::default()
     }
