@@ -325,6 +325,15 @@ impl<Source: Read> Records<Source> {
     /// The whole object as one record that cannot be read.
     fn whole_object(&mut self, reason: Reason) -> Found {
         self.window.reach(&mut self.position, self.reach);
+        if self.window.is_last() {
+            let span = Span {
+                start: self.position,
+                end: self.window.bytes.len(),
+                broken: Some(reason),
+            };
+            self.position = span.end;
+            return self.found(span);
+        }
         self.cut(reason, &mut |_| None)
     }
 

@@ -6,6 +6,7 @@ mod columns_of;
 mod coverage;
 mod declared;
 mod framing;
+mod fuzz_found;
 mod generators;
 mod hard_cases;
 mod learning;
