@@ -47,17 +47,23 @@ impl SpillFolder {
         };
         std::fs::create_dir_all(parent).map_err(failed("make a folder"))?;
         remove_abandoned(parent).map_err(failed("remove what an earlier run left"))?;
-        let folder = tempfile::Builder::new()
-            .prefix(NAME)
-            .permissions(Permissions::from_mode(0o700))
-            .tempdir_in(parent)
-            .map_err(failed("make a folder"))?;
-        let lock = File::create(folder.path().join(LOCK)).map_err(failed("make a file"))?;
-        lock.lock().map_err(failed("lock a file"))?;
-        Ok(Self {
-            folder,
-            _lock: lock,
-        })
+        loop {
+            let folder = tempfile::Builder::new()
+                .prefix(NAME)
+                .permissions(Permissions::from_mode(0o700))
+                .tempdir_in(parent)
+                .map_err(failed("make a folder"))?;
+            let name = folder.path().join(LOCK);
+            let lock = File::create(&name).map_err(failed("make a file"))?;
+            lock.lock().map_err(failed("lock a file"))?;
+            // Another run may have taken it for abandoned before it was locked.
+            if name.exists() {
+                return Ok(Self {
+                    folder,
+                    _lock: lock,
+                });
+            }
+        }
     }
 
     /// A file without a name: it is gone when it is closed.
@@ -79,8 +85,8 @@ impl SpillFolder {
     }
 }
 
-/// Folders of ours whose lock nobody holds. One that is just being made may not have its lock yet and is
-/// left alone: so is one whose lock cannot be opened, since it is another user's.
+/// Removes folders of ours whose lock nobody holds. One whose lock cannot be opened is left alone: it is
+/// just being made, or another user's.
 fn remove_abandoned(parent: &Path) -> io::Result<()> {
     for entry in std::fs::read_dir(parent)? {
         let entry = entry?;

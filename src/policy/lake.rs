@@ -2,7 +2,7 @@
 //! key for identifiers comes from. Keeps invariant 9: the key itself can stand
 //! neither in a policy nor in the lake, and its place is never quoted back.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::error::{PolicyError, Report, ValueError};
 use super::location::S3Location;
@@ -25,17 +25,24 @@ pub struct LakePolicy {
     pub uncommitted_grace: Span,
     /// What a run may use of memory.
     pub memory: ByteSize,
-    /// The folder on local disk for events that do not fit into memory; the
-    /// system's folder for temporary files if it is left out.
+    /// The folder on local disk for events that do not fit into memory, if it is
+    /// named; see [`LakePolicy::spill_folder`].
     pub spill: Option<PathBuf>,
     /// Where the key comes from, with which identifiers are hashed.
     pub key: KeySource,
 }
 
 impl LakePolicy {
-    /// The folder on local disk for events that do not fit into memory.
+    /// The folder on local disk for events that do not fit into memory. `/tmp` is
+    /// often memory itself, so `/var/tmp` comes before it, but not before what
+    /// `TMPDIR` names.
     pub fn spill_folder(&self) -> PathBuf {
-        self.spill.clone().unwrap_or_else(std::env::temp_dir)
+        let on_disk = Path::new("/var/tmp");
+        match &self.spill {
+            Some(folder) => folder.clone(),
+            None if std::env::var_os("TMPDIR").is_none() && on_disk.is_dir() => on_disk.to_owned(),
+            None => std::env::temp_dir(),
+        }
     }
 }
 

@@ -63,6 +63,8 @@ fn the_shortest_policies_take_the_defaults() {
     let policies = with_cart(CART);
     assert_eq!(policies.lake.location.to_string(), "s3://acme-lake/");
     assert_eq!(policies.lake.readers_grace.to_string(), "24 h");
+    assert_eq!(policies.lake.memory.bytes(), 512_000_000);
+    assert_eq!(policies.lake.spill, None);
     assert_eq!(policies.lake.uncommitted_grace.to_string(), "24 h");
     assert_eq!(
         policies.lake.key,
@@ -91,6 +93,8 @@ fn every_key_of_the_lake_is_read() {
 version: 1
 lake: s3://acme-lake/warehouse/
 readers_grace: 2 days
+memory: 2 GiB
+spill: /mnt/fast
 uncommitted_grace: 90 min
 key: { file: /etc/lakewarden/key }
 ";
@@ -100,6 +104,8 @@ key: { file: /etc/lakewarden/key }
         "s3://acme-lake/warehouse/"
     );
     assert_eq!(policies.lake.readers_grace.to_string(), "2 days");
+    assert_eq!(policies.lake.memory.bytes(), 2 << 30);
+    assert_eq!(policies.lake.spill_folder(), Path::new("/mnt/fast"));
     assert_eq!(policies.lake.uncommitted_grace.to_string(), "90 min");
     assert_eq!(
         policies.lake.key,

@@ -41,6 +41,17 @@ fn the_lake_needs_a_place_and_a_key() {
         ),
         (
             "version: 1\n",
+            "version: 1\nmemory: 64 MB\n",
+            "2:9: `memory` cannot be `64 MB`: the least is 256 MB\n  hint: write `memory: 512 MB`",
+        ),
+        (
+            "version: 1\n",
+            "version: 1\nspill: tmp/rows\n",
+            "2:8: `spill` cannot be `tmp/rows`: it must be an absolute path\n  \
+             hint: write `spill: /var/tmp/lakewarden`",
+        ),
+        (
+            "version: 1\n",
             "version: 1\nreader_grace: 1 h\n",
             "2:1: unknown key `reader_grace`\n  \
              hint: did you mean `readers_grace`? write `readers_grace: 24 h`",
