@@ -25,7 +25,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{
     ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData, SortingColumn,
 };
-use parquet::file::properties::WriterProperties;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::statistics::Statistics;
 
 use super::sort::{column_at, is_sortable};
@@ -112,7 +112,15 @@ fn writer_properties(
     if !sorting.is_empty() {
         properties = properties.set_sorting_columns(Some(sorting));
     }
-    for leaf in layout.identifiers.iter().filter_map(leaf_of) {
+    let identifiers: Vec<usize> = layout.identifiers.iter().filter_map(leaf_of).collect();
+    for (leaf, column) in columns.columns().iter().enumerate() {
+        // No engine leaves out pages by what is in a list, and comparing every value is dear.
+        if column.max_rep_level() > 0 && !identifiers.contains(&leaf) {
+            properties = properties
+                .set_column_statistics_enabled(column.path().clone(), EnabledStatistics::None);
+        }
+    }
+    for leaf in identifiers {
         let path = columns.column(leaf).path().clone();
         properties = properties
             .set_column_bloom_filter_enabled(path.clone(), true)
