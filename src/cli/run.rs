@@ -103,7 +103,7 @@ impl Night<'_> {
             Source::Fresh => None,
             Source::Saved(plan) => Some(plan.as_ref()),
         };
-        let planned = job::plan(s3.read(), &lake.policies, || lake.key(), self.now, saved)
+        let mut planned = job::plan(s3.read(), &lake.policies, || lake.key(), self.now, saved)
             .await
             .map_err(Failure::from_error)?;
         let plan = match source {
@@ -115,6 +115,7 @@ impl Night<'_> {
             }
         };
         let may_destroy = may_destroy(lake, &plan, confirm)?;
+        planned.facts.forget_listings();
         let folder = Places::new(&lake.policies.lake.location).system("erasure/suppression/");
         let suppression = Suppression::load(s3.read(), &folder, || lake.key())
             .await

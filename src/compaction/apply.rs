@@ -167,7 +167,7 @@ async fn take_in(
             policy,
             &target.ledger,
             objects.to_vec(),
-            site.memory / 8,
+            site.memory / 16,
         );
         let units = units(fetched, policy, payload.is_none());
         let mut decoding = std::pin::pin!(

@@ -73,7 +73,7 @@ async fn rewrite(
     group: &Group,
 ) -> Result<Vec<DataFile>, CompactionError> {
     let sort_by = rows::sort_paths(policy);
-    let mut sorter = Sorter::new(&sort_by, Arc::clone(&site.spill), site.memory / 6);
+    let mut sorter = Sorter::new(&sort_by, Arc::clone(&site.spill), site.memory / 8);
     for file in &group.files {
         read_file(site, policy, file, None, |batch| {
             sorter.push(on_the_way(batch, file)?)?;

@@ -182,7 +182,7 @@ impl<'a> Intake<'a> {
             )),
             rules: columns::rules(policy, typed),
             duplicates,
-            sorter: Sorter::new(&sort_by, Arc::clone(&site.spill), site.memory / 6),
+            sorter: Sorter::new(&sort_by, Arc::clone(&site.spill), site.memory / 8),
             counts: Counts::default(),
             entries: Vec::new(),
             quarantine: QuarantineFile::default(),
@@ -202,7 +202,7 @@ impl<'a> Intake<'a> {
 
     /// Whether what was taken in should be committed before more is.
     pub fn is_full(&self) -> bool {
-        self.duplicates.is_full(self.site.memory / 6)
+        self.duplicates.is_full(self.site.memory / 8)
             || self.sorter.spilled_bytes() > MOST_SPILLED_BYTES
             || self.quarantine.is_full()
     }

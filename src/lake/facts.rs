@@ -281,6 +281,18 @@ impl Facts {
             .collect()
     }
 
+    /// Lets go of what was listed, which can be much: the plan names what of it matters.
+    pub fn forget_listings(&mut self) {
+        for dataset in self.datasets.values_mut() {
+            dataset.raw = Vec::new();
+            dataset.quarantine = Vec::new();
+            dataset.events.stored = Vec::new();
+        }
+        for curated in self.curated.values_mut() {
+            curated.stored = Vec::new();
+        }
+    }
+
     /// Every object version that was listed.
     pub fn versions(&self) -> impl Iterator<Item = &ObjectVersion> {
         let datasets = self.datasets.values().flat_map(|dataset| {

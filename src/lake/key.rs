@@ -183,6 +183,28 @@ pub fn digest(bytes: &[u8]) -> String {
     hex::encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes))
 }
 
+/// SHA-256 of a value's JSON text, which is never held whole: plans name as many objects as are new.
+pub fn digest_of(value: &impl serde::Serialize) -> String {
+    struct Digesting(aws_lc_rs::digest::Context);
+
+    impl std::io::Write for Digesting {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.update(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let mut digesting = Digesting(aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256));
+    match serde_json::to_writer(&mut digesting, value) {
+        Ok(()) => hex::encode(digesting.0.finish()),
+        Err(error) => unreachable!("plain data has a JSON text: {error}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -216,11 +216,9 @@ impl Plan {
         tables: BTreeMap<String, Option<u64>>,
         steps: Vec<Step>,
     ) -> Self {
-        let described =
-            serde_json::json!({ "policies": policies, "tables": tables, "steps": steps });
         Self {
             version: 1,
-            digest: crate::lake::key::digest(described.to_string().as_bytes()),
+            digest: crate::lake::key::digest_of(&(policies, &tables, &steps)),
             now,
             policies: policies.to_owned(),
             tables,
