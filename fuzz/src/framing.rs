@@ -3,8 +3,8 @@
 use std::cell::Cell;
 use std::io::{self, Read};
 
-use crate::Switches;
-use crate::decode::{Json, Limits, Reason, Record, Records, decompress, frame};
+use crate::decode::{Codec, Json, Limits, Reason, Record, Records, decompress, frame};
+use crate::{Switches, limits};
 
 /// How much [`Records`] reads at once.
 const CHUNK: usize = 256 * 1024;
@@ -14,13 +14,17 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Reads a stored object record by record and holds it against framing all its data at once.
 pub fn check_whole(stored: &[u8], limits: &Limits) {
+    check_by_windows(stored, limits, CHUNK);
+}
+
+fn check_by_windows(stored: &[u8], limits: &Limits, chunk: usize) {
     let decompressed = decompress(stored, limits);
     let expected = frame(&decompressed.data, limits);
     check_conservation(&decompressed.data, &expected);
     for record in &expected {
         check_against_serde(record);
     }
-    let mut records = Records::new(stored, limits);
+    let mut records = Records::with_chunk(stored, limits, chunk);
     for expected in &expected {
         let record = records.next_record().expect("a record is missing");
         assert_eq!(record.ordinal, expected.ordinal);
@@ -70,7 +74,7 @@ pub fn check_long(data: &[u8], switches: Switches) {
     let mut records = Records::new(Counted::new(&long, &count), &limits);
     let mut end = 0;
     let mut ordinal = 0;
-    let is_plain = records.codec() == crate::decode::Codec::Plain;
+    let is_plain = records.codec() == Codec::Plain;
     while let Some(record) = records.next_record() {
         assert_eq!(record.ordinal, ordinal);
         assert!(record.offset >= end, "a record begins within another");
@@ -98,22 +102,16 @@ pub fn check_long(data: &[u8], switches: Switches) {
     }
 }
 
-/// The object behind so much else that the first window ends within it.
-pub fn check_behind_filler(object: &[u8], switches: Switches) {
-    let part = usize::from(switches.amount) * object.len() / 255;
-    let (start, end): (&[u8], &[u8]) = match switches.choice % 4 {
-        0 => (b"{\"filler\":\"", b"\"}\n"),
-        1 => (b"[{\"filler\":\"", b"\"},"),
-        2 => (b"{\"filler\":\"", b""),
-        _ => (b"", b""),
+/// In small steps: the window ends anywhere.
+pub fn check_small_windows(stored: &[u8], switches: Switches) {
+    let chunk = 1 + usize::from(switches.amount) / 2;
+    check_by_windows(stored, &limits(), chunk);
+    let few = Limits {
+        max_record_bytes: 8 + u64::from(switches.choice),
+        max_depth: 3 + usize::from(switches.choice % 8),
+        ..limits()
     };
-    let letter = if start.is_empty() { b' ' } else { b'x' };
-    let length = CHUNK - part - start.len() - end.len();
-    let mut data = start.to_vec();
-    data.resize(start.len() + length, letter);
-    data.extend_from_slice(end);
-    data.extend_from_slice(object);
-    check_whole(&data, &crate::limits());
+    check_by_windows(stored, &few, chunk);
 }
 
 /// Every byte belongs to one record, or is white space, a byte order mark, or a bracket or comma of a

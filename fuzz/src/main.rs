@@ -63,7 +63,7 @@ fuzz_target!(|input: &[u8]| {
     match switches.check {
         0 => framing::check_strict(object, switches),
         1 => framing::check_long(object, switches),
-        2 => framing::check_behind_filler(object, switches),
+        2 => framing::check_small_windows(object, switches),
         3 => stored::check_cut(object, switches),
         4 => stored::check_damaged(object, switches),
         5 => stored::check_container(object, RawFormat::Avro),

@@ -41,7 +41,7 @@ pub fn frame<'data>(data: &'data [u8], limits: &Limits) -> Vec<Record<'data>> {
         return frame_by_windows(data, limits);
     }
     let mut tape = Tape::default();
-    let spans = Framer::new(data, limits.depth()).all();
+    let spans = Framer::new(data, limits.depth(), LineEnds::default()).all();
     let records = (0..).zip(spans).map(|(ordinal, span)| Record {
         ordinal,
         offset: span.start as u64,
@@ -102,14 +102,16 @@ pub(super) struct Framer<'data> {
     data: &'data [u8],
     max_depth: usize,
     pub spans: Vec<Span>,
+    pub lines: LineEnds,
 }
 
 impl<'data> Framer<'data> {
-    pub fn new(data: &'data [u8], max_depth: usize) -> Self {
+    pub fn new(data: &'data [u8], max_depth: usize, lines: LineEnds) -> Self {
         Self {
             data,
             max_depth,
             spans: Vec::new(),
+            lines,
         }
     }
 
@@ -137,7 +139,8 @@ impl<'data> Framer<'data> {
             Ok(end) if is_array => self.elements(start, end),
             Ok(end) => self.push(start, end, None),
             Err(_) if is_array && self.opens_array_of_objects(start) => {
-                self.elements(start, self.end_of_broken_array(start))
+                let limit = self.end_of_broken_array(start);
+                self.elements(start, limit)
             }
             Err((reason, at_least)) => {
                 let end = end_of_broken(self.data, start, at_least, self.max_depth);
@@ -182,8 +185,8 @@ impl<'data> Framer<'data> {
     }
 
     /// A broken array whose first line leaves the array open goes on; any other is one line of many.
-    pub fn end_of_broken_array(&self, start: usize) -> usize {
-        let line_end = end_of_line(self.data, start);
+    pub fn end_of_broken_array(&mut self, start: usize) -> usize {
+        let line_end = self.lines.end_of_line(self.data, start);
         let line = self.data.get(start..line_end).unwrap_or_default();
         match trim_end(line).last() {
             Some(b'[' | b'{' | b',') => self.data.len(),
@@ -194,6 +197,32 @@ impl<'data> Framer<'data> {
     /// Adds `start..end` as a record; returns `end`.
     fn push(&mut self, start: usize, end: usize, broken: Option<Reason>) -> usize {
         self.spans.push(Span { start, end, broken });
+        end
+    }
+}
+
+/// Where lines end. A stretch without line breaks is remembered, so a long line is not searched again for
+/// each of its records.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct LineEnds {
+    /// Where in the object the data starts.
+    pub offset: u64,
+    /// In the object: no line break from here
+    from: u64,
+    /// up to here.
+    to: u64,
+}
+
+impl LineEnds {
+    /// See [`end_of_line`].
+    fn end_of_line(&mut self, data: &[u8], position: usize) -> usize {
+        let start = self.offset + position as u64;
+        if !(self.from..=self.to).contains(&start) {
+            (self.from, self.to) = (start, start);
+        }
+        let known = usize::try_from(self.to - self.offset).unwrap_or(usize::MAX);
+        let end = end_of_line(data, known.min(data.len()));
+        self.to = self.offset + end as u64;
         end
     }
 }

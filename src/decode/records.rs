@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::io::{self, Read};
 
 use super::codec::DataReader;
-use super::frame::{Framer, Span, ends_cleanly, skip_blank, skip_separators, unreadable};
+use super::frame::{Framer, LineEnds, Span, ends_cleanly, skip_blank, skip_separators, unreadable};
 use super::resync::Skimmer;
 use super::scan::{end_of_value, skip_white_space};
 use super::tape::Tape;
@@ -57,6 +57,7 @@ pub struct Records<Source> {
     spans: VecDeque<Span>,
     /// Within a top-level array that is too large for a window.
     in_array: bool,
+    lines: LineEnds,
     count: u64,
     is_begun: bool,
 }
@@ -88,6 +89,7 @@ impl<Source: Read> Records<Source> {
             position: 0,
             spans: VecDeque::new(),
             in_array: false,
+            lines: LineEnds::default(),
             count: 0,
             is_begun: false,
         }
@@ -265,17 +267,19 @@ impl<Source: Read> Records<Source> {
             return None;
         }
         let (bytes, is_last) = self.seen();
-        let mut framer = Framer::new(bytes, self.limits.depth());
+        let mut framer = self.framer(bytes);
         let end = if self.in_array {
             framer.element(bytes, self.position)
         } else {
             framer.next_document(self.position)
         };
+        let Framer { spans, lines, .. } = framer;
         let goes_on = skip_white_space(bytes, end) == bytes.len() && !is_last;
         if goes_on && (end - self.position) as u64 > self.limits.record_bytes() {
             return Some(self.too_large());
         }
-        self.spans = framer.spans.into();
+        self.lines = lines;
+        self.spans = spans.into();
         self.position = end;
         None
     }
@@ -298,17 +302,28 @@ impl<Source: Read> Records<Source> {
     }
 
     /// Whether the array at the position holds events and goes beyond what can be seen.
-    fn is_array_without_end(&self) -> bool {
+    fn is_array_without_end(&mut self) -> bool {
         let (bytes, is_last) = self.seen();
-        let framer = Framer::new(bytes, self.limits.depth());
+        let mut framer = self.framer(bytes);
         if is_last || !framer.opens_array_of_objects(self.position) {
             return false;
         }
         match end_of_value(bytes, self.position, self.limits.depth()) {
             Ok(_) => false,
             Err(Reason::Truncated) => true,
-            Err(_) => framer.end_of_broken_array(self.position) == bytes.len(),
+            Err(_) => {
+                let is_without_end = framer.end_of_broken_array(self.position) == bytes.len();
+                self.lines = framer.lines;
+                is_without_end
+            }
         }
+    }
+
+    /// What frames `seen`, the window or its beginning.
+    fn framer<'seen>(&self, seen: &'seen [u8]) -> Framer<'seen> {
+        let mut lines = self.lines;
+        lines.offset = self.window.offset_of_start();
+        Framer::new(seen, self.limits.depth(), lines)
     }
 
     /// The record at the position, which goes beyond the window.

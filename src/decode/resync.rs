@@ -7,39 +7,56 @@
 //! Hazards: an object inside a broken document must not be taken for the next event; scanning
 //! from every bracket must not cost the square of the data.
 
-use super::frame::{end_of_line, ends_cleanly, is_line_start};
+use super::frame::{contains_line_break, end_of_line, ends_cleanly, is_line_start};
 use super::scan::{end_of_value, is_white_space, skip_white_space};
 
 /// Where the broken record at `start` ends, not before `at_least`; white space at its end left out.
 pub(super) fn end_of_broken(data: &[u8], start: usize, at_least: usize, max_depth: usize) -> usize {
-    let line_end = end_of_line(data, start);
-    let line = data.get(start..line_end).unwrap_or_default();
-    let limit = if matches!(trim_end(line), b"{" | b"[") {
-        end_of_pretty_document(data, start)
-    } else {
-        line_end
-    };
     let from = at_least.max(start + 1);
-    let limit = limit.max(from);
-    let end = next_document_within(data, from, limit, max_depth).unwrap_or(limit);
+    let is_line = !is_bare_bracket(data, start);
+    let limit = match is_line {
+        true if contains_line_break(data, start, from) => from,
+        true => data.len(),
+        false => end_of_pretty_document(data, start).max(from),
+    };
+    let end = end_or_next_document(data, from, limit, is_line, max_depth);
     without_white_space_at_end(data, start, end)
 }
 
-/// The first place in `from..limit` where a whole object starts although no grammar allows one there.
-fn next_document_within(data: &[u8], from: usize, limit: usize, max_depth: usize) -> Option<usize> {
-    let mut previous = data.get(from.checked_sub(1)?).copied()?;
-    for position in from..limit {
-        let byte = data.get(position).copied()?;
+/// Whether nothing but a bracket stands on the line from `start` on.
+fn is_bare_bracket(data: &[u8], start: usize) -> bool {
+    let next = skip_white_space(data, start + 1);
+    let is_last_of_line = next == data.len() || contains_line_break(data, start, next);
+    matches!(data.get(start), Some(b'{' | b'[')) && is_last_of_line
+}
+
+/// The first place in `from..limit` where a whole object starts although no grammar allows one there, or
+/// the line ends if the record `is_line`; else `limit`. It looks no further than that: a long line may hold
+/// many broken records.
+fn end_or_next_document(
+    data: &[u8],
+    from: usize,
+    limit: usize,
+    is_line: bool,
+    max_depth: usize,
+) -> usize {
+    let before = from.checked_sub(1).and_then(|before| data.get(before));
+    let mut previous = before.copied().unwrap_or_default();
+    let searched = data.get(..limit).unwrap_or(data);
+    for (position, byte) in searched.iter().copied().enumerate().skip(from) {
+        if is_line && byte == b'\n' {
+            return position;
+        }
         if is_white_space(byte) {
             continue;
         }
         let out_of_place = byte == b'{' && !matches!(previous, b':' | b',' | b'[' | b'{');
         if out_of_place && begins_document(data, position, max_depth) {
-            return Some(position);
+            return position;
         }
         previous = byte;
     }
-    None
+    limit
 }
 
 fn begins_document(data: &[u8], position: usize, max_depth: usize) -> bool {
@@ -118,14 +135,14 @@ fn end_of_flat_document(data: &[u8], start: usize) -> usize {
 /// Where a broken element of a top-level array ends: before the comma or bracket of the array, or
 /// before the next element. `data` ends where the array must.
 pub(super) fn end_of_broken_element(data: &[u8], start: usize, max_depth: usize) -> usize {
-    let indentation = indentation_of_line_with(data, start);
+    let indentation = margin_before(data, start);
     let starts_line = data.get(start.wrapping_sub(indentation + 1)) == Some(&b'\n');
     let mut outline = Outline::default();
     let mut previous = b':';
     for (position, byte) in data.iter().copied().enumerate().skip(start) {
         if outline.is_outside_strings() {
             let ends_here = outline.open.is_empty() && byte == b',';
-            let array_ends = byte == b']' && !outline.open.contains(&b'[');
+            let array_ends = byte == b']' && outline.lists == 0;
             if position > start && (ends_here || array_ends) {
                 return without_white_space_at_end(data, start, position);
             }
@@ -143,6 +160,13 @@ pub(super) fn end_of_broken_element(data: &[u8], start: usize, max_depth: usize)
         }
     }
     without_white_space_at_end(data, start, data.len())
+}
+
+/// How much white space of the line stands right before `position`.
+fn margin_before(data: &[u8], position: usize) -> usize {
+    let before = data.get(..position).unwrap_or_default();
+    let is_margin = |byte: &&u8| is_white_space(**byte) && **byte != b'\n';
+    before.iter().rev().take_while(is_margin).count()
 }
 
 fn starts_line_at(data: &[u8], position: usize, indentation: usize) -> bool {
@@ -190,6 +214,8 @@ fn without_separator_at_end(data: &[u8], start: usize, end: usize) -> usize {
 #[derive(Default)]
 struct Outline {
     open: Vec<u8>,
+    /// How many of `open` are lists.
+    lists: usize,
     in_string: bool,
     escaped: bool,
     seen_bracket: bool,
@@ -218,6 +244,7 @@ impl Outline {
             }
             b'{' | b'[' => {
                 self.open.push(byte);
+                self.lists += usize::from(byte == b'[');
                 self.seen_bracket = true;
             }
             b'}' => self.close(b'{'),
@@ -228,8 +255,15 @@ impl Outline {
 
     /// Closes the nearest bracket of the kind and whatever was left open inside it.
     fn close(&mut self, opener: u8) {
-        if let Some(depth) = self.open.iter().rposition(|open| *open == opener) {
-            self.open.truncate(depth);
+        let is_open = match opener {
+            b'[' => self.lists > 0,
+            _ => self.lists < self.open.len(),
+        };
+        while is_open && let Some(open) = self.open.pop() {
+            self.lists -= usize::from(open == b'[');
+            if open == opener {
+                return;
+            }
         }
     }
 }

@@ -19,3 +19,34 @@ fn an_unreadable_object_in_a_window_is_kept_whole() {
     assert_eq!(record.content.unwrap_err(), Reason::RecordTooLarge);
     assert!(records.next_record().is_none());
 }
+
+/// How many records of which length there are, in order.
+fn runs_of_lengths(data: &[u8]) -> Vec<(usize, u64)> {
+    let mut runs: Vec<(usize, u64)> = Vec::new();
+    let mut records = Records::new(data, &Limits::default());
+    while let Some(record) = records.next_record() {
+        match runs.last_mut() {
+            Some((count, length)) if *length == record.length => *count += 1,
+            _ => runs.push((1, record.length)),
+        }
+    }
+    runs
+}
+
+/// One line with many broken records was searched for its beginning or end once for every record: minutes
+/// for a few megabytes.
+#[test]
+fn a_long_line_of_broken_records_costs_no_square() {
+    const MANY: usize = 200_000;
+    let documents = b"{\"a\" 1}{\"a\":10}".repeat(MANY);
+    assert_eq!(runs_of_lengths(&documents).len(), 2 * MANY);
+    let elements = b"{\"a\" 1},".repeat(MANY);
+    let array = [b"[", &elements[..], b"{}]"].concat();
+    assert_eq!(runs_of_lengths(&array), [(MANY, 7), (1, 2)]);
+    let arrays = b"[{\"a\" 1}]".repeat(MANY);
+    assert_eq!(runs_of_lengths(&arrays), [(MANY, 7)]);
+    let found = b"[{\"a:1}e {\"a\0}]".repeat(MANY);
+    assert_eq!(runs_of_lengths(&found), [(MANY, 13)]);
+    let brackets = [b"[{\"a\" 1", &b"[".repeat(MANY)[..], &b"}".repeat(MANY)].concat();
+    assert_eq!(runs_of_lengths(&brackets).len(), 1);
+}
