@@ -6,7 +6,7 @@
 //! replaced compares the framing of the result first (invariant 5).
 
 use super::Record;
-use super::frame::{is_line_start, skip_blank};
+use super::frame::{is_line_start, skip_blank, skip_separators};
 use super::scan::{is_white_space, skip_white_space};
 
 /// The data without the records for which `drop` holds. Their line breaks and, in a top-level
@@ -55,12 +55,18 @@ fn end_of(record: &Record<'_>) -> usize {
 /// What to cut out for the records in `start..end`. The bytes between `gap_start` and `start`
 /// belong to no record.
 fn cut(data: &[u8], gap_start: usize, start: usize, end: usize) -> (usize, usize) {
+    let gap = data.get(gap_start..start).unwrap_or_default();
+    let before = gap.iter().rposition(|byte| !is_white_space(*byte));
+    let opening = before.filter(|position| gap.get(*position) == Some(&b'['));
+    let behind = skip_separators(data, end);
+    if let Some(position) = opening.filter(|_| behind == data.len()) {
+        // The bracket of an array that never ends would be a broken record on its own.
+        return (gap_start + position, behind);
+    }
     let next = skip_white_space(data, end);
     if data.get(next) == Some(&b',') {
         return (start, skip_white_space(data, next + 1));
     }
-    let gap = data.get(gap_start..start).unwrap_or_default();
-    let before = gap.iter().rposition(|byte| !is_white_space(*byte));
     if let Some(position) = before.filter(|position| gap.get(*position) == Some(&b',')) {
         return (gap_start + position, end);
     }

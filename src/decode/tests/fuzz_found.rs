@@ -1,6 +1,6 @@
 //! What fuzzing found: each input as small as it still went wrong.
 
-use crate::decode::{Limits, Reason, Records};
+use crate::decode::{Limits, Reason, Records, frame, remove_records};
 
 /// An object that is no UTF-8 text was cut at the record limit even where it is no larger than a window.
 #[test]
@@ -49,4 +49,20 @@ fn a_long_line_of_broken_records_costs_no_square() {
     assert_eq!(runs_of_lengths(&found), [(MANY, 13)]);
     let brackets = [b"[{\"a\" 1", &b"[".repeat(MANY)[..], &b"}".repeat(MANY)].concat();
     assert_eq!(runs_of_lengths(&brackets).len(), 1);
+}
+
+/// A bracket was left behind, which is a broken record where there was none: such an object could not be
+/// rewritten.
+#[test]
+fn an_array_that_never_ends_goes_with_its_last_element() {
+    for array in [
+        "[{\"b\":2}",
+        "[ {\"b\":2} ,\n",
+        "[\n{\"b\":2},\n{\"c\":3}\n",
+    ] {
+        let data = format!("{{\"a\":1}}\n{array}");
+        let records = frame(data.as_bytes(), &Limits::default());
+        let left = remove_records(data.as_bytes(), &records, &|ordinal| ordinal > 0);
+        assert_eq!(left, b"{\"a\":1}\n", "{array}");
+    }
 }
