@@ -41,7 +41,7 @@ pub fn frame<'data>(data: &'data [u8], limits: &Limits) -> Vec<Record<'data>> {
         return frame_by_windows(data, limits);
     }
     let mut tape = Tape::default();
-    let spans = Framer::new(data, limits.depth(), LineEnds::default()).all();
+    let spans = Framer::new(data, limits.depth()).all();
     let records = (0..).zip(spans).map(|(ordinal, span)| Record {
         ordinal,
         offset: span.start as u64,
@@ -102,16 +102,40 @@ pub(super) struct Framer<'data> {
     data: &'data [u8],
     max_depth: usize,
     pub spans: Vec<Span>,
-    pub lines: LineEnds,
+    pub line: UnbrokenLine,
+}
+
+/// A stretch of data without a line break: of a long line, each part is looked at once.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct UnbrokenLine {
+    pub from: usize,
+    pub to: usize,
+    /// The last byte of it that is not white space.
+    pub last: u8,
+}
+
+impl UnbrokenLine {
+    /// Reads on to the end of the line that holds `position`: its line break or the end of the data.
+    fn extend(&mut self, data: &[u8], position: usize) {
+        if position < self.from || position > self.to {
+            (self.from, self.to) = (position, position);
+        }
+        let end = end_of_line(data, self.to);
+        let news = data.get(self.to..end).unwrap_or_default();
+        if let Some(last) = trim_end(news).last() {
+            self.last = *last;
+        }
+        self.to = end;
+    }
 }
 
 impl<'data> Framer<'data> {
-    pub fn new(data: &'data [u8], max_depth: usize, lines: LineEnds) -> Self {
+    pub fn new(data: &'data [u8], max_depth: usize) -> Self {
         Self {
             data,
             max_depth,
             spans: Vec::new(),
-            lines,
+            line: UnbrokenLine::default(),
         }
     }
 
@@ -151,7 +175,7 @@ impl<'data> Framer<'data> {
 
     /// Takes the elements of the top-level array at `start`, whole or broken, up to its bracket or
     /// `limit`; returns where the array ends.
-    pub fn elements(&mut self, start: usize, limit: usize) -> usize {
+    fn elements(&mut self, start: usize, limit: usize) -> usize {
         let data = self.data.get(..limit).unwrap_or(self.data);
         let mut position = start + 1;
         loop {
@@ -180,49 +204,34 @@ impl<'data> Framer<'data> {
     }
 
     /// Whether the broken text at `start` is the beginning of an array of events all the same.
-    pub fn opens_array_of_objects(&self, start: usize) -> bool {
+    fn opens_array_of_objects(&self, start: usize) -> bool {
         self.data.get(skip_white_space(self.data, start + 1)) == Some(&b'{')
     }
 
     /// A broken array whose first line leaves the array open goes on; any other is one line of many.
-    pub fn end_of_broken_array(&mut self, start: usize) -> usize {
-        let line_end = self.lines.end_of_line(self.data, start);
-        let line = self.data.get(start..line_end).unwrap_or_default();
-        match trim_end(line).last() {
-            Some(b'[' | b'{' | b',') => self.data.len(),
-            _ => line_end,
+    fn end_of_broken_array(&mut self, start: usize) -> usize {
+        self.line.extend(self.data, start);
+        match self.line.last {
+            b'[' | b'{' | b',' => self.data.len(),
+            _ => self.line.to,
+        }
+    }
+
+    /// Whether an array of events starts here that goes beyond the data, if the data goes on.
+    pub fn opens_endless_array(&mut self, start: usize) -> bool {
+        if !self.opens_array_of_objects(start) {
+            return false;
+        }
+        match end_of_value(self.data, start, self.max_depth) {
+            Ok(_) => false,
+            Err(Reason::Truncated) => true,
+            Err(_) => self.end_of_broken_array(start) == self.data.len(),
         }
     }
 
     /// Adds `start..end` as a record; returns `end`.
     fn push(&mut self, start: usize, end: usize, broken: Option<Reason>) -> usize {
         self.spans.push(Span { start, end, broken });
-        end
-    }
-}
-
-/// Where lines end. A stretch without line breaks is remembered, so a long line is not searched again for
-/// each of its records.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct LineEnds {
-    /// Where in the object the data starts.
-    pub offset: u64,
-    /// In the object: no line break from here
-    from: u64,
-    /// up to here.
-    to: u64,
-}
-
-impl LineEnds {
-    /// See [`end_of_line`].
-    fn end_of_line(&mut self, data: &[u8], position: usize) -> usize {
-        let start = self.offset + position as u64;
-        if !(self.from..=self.to).contains(&start) {
-            (self.from, self.to) = (start, start);
-        }
-        let known = usize::try_from(self.to - self.offset).unwrap_or(usize::MAX);
-        let end = end_of_line(data, known.min(data.len()));
-        self.to = self.offset + end as u64;
         end
     }
 }

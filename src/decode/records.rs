@@ -12,7 +12,9 @@ use std::collections::VecDeque;
 use std::io::{self, Read};
 
 use super::codec::DataReader;
-use super::frame::{Framer, LineEnds, Span, ends_cleanly, skip_blank, skip_separators, unreadable};
+use super::frame::{
+    Framer, Span, UnbrokenLine, ends_cleanly, skip_blank, skip_separators, unreadable,
+};
 use super::resync::Skimmer;
 use super::scan::{end_of_value, skip_white_space};
 use super::tape::Tape;
@@ -57,9 +59,11 @@ pub struct Records<Source> {
     spans: VecDeque<Span>,
     /// Within a top-level array that is too large for a window.
     in_array: bool,
-    lines: LineEnds,
     count: u64,
     is_begun: bool,
+    /// Up to here there is no line break in what was framed last, and what stands there last.
+    line_to: u64,
+    line_last: u8,
 }
 
 impl<Source: Read> Records<Source> {
@@ -89,9 +93,10 @@ impl<Source: Read> Records<Source> {
             position: 0,
             spans: VecDeque::new(),
             in_array: false,
-            lines: LineEnds::default(),
             count: 0,
             is_begun: false,
+            line_to: 0,
+            line_last: 0,
         }
     }
 
@@ -261,27 +266,40 @@ impl<Source: Read> Records<Source> {
         if !(is_array && self.has_whole_array()) {
             self.window.reach(&mut self.position, self.reach);
         }
-        if is_array && self.is_array_without_end() {
-            self.in_array = true;
-            self.position += 1;
-            return None;
-        }
+        let known_line = self.known_line();
         let (bytes, is_last) = self.seen();
-        let mut framer = self.framer(bytes);
-        let end = if self.in_array {
+        let mut framer = Framer::new(bytes, self.limits.depth());
+        framer.line = known_line;
+        let enters_array = is_array && !is_last && framer.opens_endless_array(self.position);
+        let end = if enters_array {
+            self.position + 1
+        } else if self.in_array {
             framer.element(bytes, self.position)
         } else {
             framer.next_document(self.position)
         };
-        let Framer { spans, lines, .. } = framer;
         let goes_on = skip_white_space(bytes, end) == bytes.len() && !is_last;
+        let (spans, line) = (framer.spans, framer.line);
+        self.line_to = self.window.offset_of(line.to);
+        self.line_last = line.last;
         if goes_on && (end - self.position) as u64 > self.limits.record_bytes() {
             return Some(self.too_large());
         }
-        self.lines = lines;
+        self.in_array |= enters_array;
         self.spans = spans.into();
         self.position = end;
         None
+    }
+
+    /// What was found out about the line that holds the position.
+    fn known_line(&self) -> UnbrokenLine {
+        let offset = self.window.offset_of(self.position);
+        let known = usize::try_from(self.line_to.saturating_sub(offset)).unwrap_or(0);
+        UnbrokenLine {
+            from: self.position,
+            to: self.position + known,
+            last: self.line_last,
+        }
     }
 
     /// Makes the window large enough for the array at the position, as far as that is possible.
@@ -299,31 +317,6 @@ impl<Source: Read> Records<Source> {
             }
             self.window.grow(&mut self.position);
         }
-    }
-
-    /// Whether the array at the position holds events and goes beyond what can be seen.
-    fn is_array_without_end(&mut self) -> bool {
-        let (bytes, is_last) = self.seen();
-        let mut framer = self.framer(bytes);
-        if is_last || !framer.opens_array_of_objects(self.position) {
-            return false;
-        }
-        match end_of_value(bytes, self.position, self.limits.depth()) {
-            Ok(_) => false,
-            Err(Reason::Truncated) => true,
-            Err(_) => {
-                let is_without_end = framer.end_of_broken_array(self.position) == bytes.len();
-                self.lines = framer.lines;
-                is_without_end
-            }
-        }
-    }
-
-    /// What frames `seen`, the window or its beginning.
-    fn framer<'seen>(&self, seen: &'seen [u8]) -> Framer<'seen> {
-        let mut lines = self.lines;
-        lines.offset = self.window.offset_of_start();
-        Framer::new(seen, self.limits.depth(), lines)
     }
 
     /// The record at the position, which goes beyond the window.

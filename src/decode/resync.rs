@@ -4,59 +4,36 @@
 //! pretty-printed document, which goes on while its lines are indented more deeply. Within those
 //! bounds a `{` where no grammar allows one, at the start of a whole value, begins the next record.
 //!
-//! Hazards: an object inside a broken document must not be taken for the next event; scanning
-//! from every bracket must not cost the square of the data.
+//! Hazards: an object inside a broken document must not be taken for the next event; one record after
+//! the other may be broken, so nothing is looked at that lies far behind the end of a record, or garbage
+//! would cost the square of its size.
 
-use super::frame::{contains_line_break, end_of_line, ends_cleanly, is_line_start};
+use super::frame::{contains_line_break, ends_cleanly, is_line_start};
 use super::scan::{end_of_value, is_white_space, skip_white_space};
 
 /// Where the broken record at `start` ends, not before `at_least`; white space at its end left out.
 pub(super) fn end_of_broken(data: &[u8], start: usize, at_least: usize, max_depth: usize) -> usize {
     let from = at_least.max(start + 1);
-    let is_line = !is_bare_bracket(data, start);
-    let limit = match is_line {
-        true if contains_line_break(data, start, from) => from,
-        true => data.len(),
-        false => end_of_pretty_document(data, start).max(from),
-    };
-    let end = end_or_next_document(data, from, limit, is_line, max_depth);
-    without_white_space_at_end(data, start, end)
-}
-
-/// Whether nothing but a bracket stands on the line from `start` on.
-fn is_bare_bracket(data: &[u8], start: usize) -> bool {
-    let next = skip_white_space(data, start + 1);
-    let is_last_of_line = next == data.len() || contains_line_break(data, start, next);
-    matches!(data.get(start), Some(b'{' | b'[')) && is_last_of_line
-}
-
-/// The first place in `from..limit` where a whole object starts although no grammar allows one there, or
-/// the line ends if the record `is_line`; else `limit`. It looks no further than that: a long line may hold
-/// many broken records.
-fn end_or_next_document(
-    data: &[u8],
-    from: usize,
-    limit: usize,
-    is_line: bool,
-    max_depth: usize,
-) -> usize {
-    let before = from.checked_sub(1).and_then(|before| data.get(before));
-    let mut previous = before.copied().unwrap_or_default();
-    let searched = data.get(..limit).unwrap_or(data);
-    for (position, byte) in searched.iter().copied().enumerate().skip(from) {
-        if is_line && byte == b'\n' {
-            return position;
+    let mut bound = Bound::of(data, start);
+    let mut previous = data.get(from - 1).copied().unwrap_or_default();
+    let mut end = data.len();
+    for (position, byte) in data.iter().copied().enumerate().skip(start) {
+        if let Some(limit) = bound.ends_at(data, position, byte) {
+            end = limit.max(from);
+            break;
         }
-        if is_white_space(byte) {
+        if position < from || is_white_space(byte) {
             continue;
         }
+        // A whole object where no grammar allows one is the next record.
         let out_of_place = byte == b'{' && !matches!(previous, b':' | b',' | b'[' | b'{');
         if out_of_place && begins_document(data, position, max_depth) {
-            return position;
+            end = position;
+            break;
         }
         previous = byte;
     }
-    limit
+    without_white_space_at_end(data, start, end)
 }
 
 fn begins_document(data: &[u8], position: usize, max_depth: usize) -> bool {
@@ -67,30 +44,93 @@ fn begins_document(data: &[u8], position: usize, max_depth: usize) -> bool {
     end_of_value(data, position, max_depth).is_ok_and(|end| ends_cleanly(data, position, end))
 }
 
-/// Lines indented more deeply than the one that opens the document, and the bracket that closes it.
-fn end_of_pretty_document(data: &[u8], start: usize) -> usize {
-    let indentation = indentation_of_line_with(data, start);
-    let mut line_start = end_of_line(data, start) + 1;
-    loop {
-        let text_start = skip_white_space(data, line_start);
-        if text_start >= data.len() {
-            return data.len();
+/// What a broken record cannot go beyond. It is read along with the record, because the next record may
+/// begin long before.
+enum Bound {
+    /// The end of its line.
+    Line,
+    /// The end of the lines that are indented more deeply, and the bracket that closes the document.
+    Indented(Lines),
+    /// Where the brackets of a document without indentation balance, or a line that starts with a bracket
+    /// where no grammar allows one.
+    Flat(Outline, u8),
+}
+
+/// The lines of a pretty-printed document.
+struct Lines {
+    opener: u8,
+    indentation: usize,
+    /// How many line breaks there were.
+    breaks: usize,
+    line_start: usize,
+    is_blank: bool,
+}
+
+impl Bound {
+    fn of(data: &[u8], start: usize) -> Self {
+        let next = skip_white_space(data, start + 1);
+        let ends_line = next == data.len() || contains_line_break(data, start + 1, next);
+        match data.get(start) {
+            Some(opener @ (b'{' | b'[')) if ends_line => Self::Indented(Lines {
+                opener: *opener,
+                indentation: indentation_of_line_with(data, start),
+                breaks: 0,
+                line_start: start,
+                is_blank: false,
+            }),
+            _ => Self::Line,
         }
-        // Blank lines are passed over at once.
-        let blank = data.get(line_start..text_start).unwrap_or_default();
-        let last_break = blank.iter().rposition(|byte| *byte == b'\n');
-        line_start += last_break.map_or(0, |line_break| line_break + 1);
-        if text_start - line_start <= indentation {
-            return match data.get(text_start) {
-                Some(b'}' | b']') => end_of_closers(data, text_start),
-                Some(b'{' | b'[') => line_start,
-                _ if line_start == end_of_line(data, start) + 1 => {
-                    end_of_flat_document(data, start)
+    }
+
+    /// Reads on; where the record ends at the latest, once that is known.
+    fn ends_at(&mut self, data: &[u8], position: usize, byte: u8) -> Option<usize> {
+        match self {
+            Self::Line => (byte == b'\n').then_some(position),
+            Self::Indented(lines) => {
+                if !lines.outdents_at(position, byte) {
+                    return None;
                 }
-                _ => line_start,
-            };
+                match byte {
+                    b'}' | b']' => Some(end_of_closers(data, position)),
+                    b'{' | b'[' => Some(lines.line_start),
+                    _ if lines.breaks == 1 => {
+                        let mut outline = Outline::default();
+                        outline.read(lines.opener);
+                        *self = Self::Flat(outline, lines.opener);
+                        self.ends_at(data, position, byte)
+                    }
+                    _ => Some(lines.line_start),
+                }
+            }
+            Self::Flat(outline, previous) => {
+                let out_of_place = byte == b'{' && !matches!(previous, b':' | b',' | b'[');
+                if out_of_place && is_line_start(data, position) {
+                    return Some(position);
+                }
+                outline.read(byte);
+                if !is_white_space(byte) {
+                    *previous = byte;
+                }
+                let is_closed = outline.open.is_empty();
+                is_closed.then(|| end_of_closers(data, position))
+            }
         }
-        line_start = end_of_line(data, text_start) + 1;
+    }
+}
+
+impl Lines {
+    /// Reads on; whether this byte begins a line's text and that is not indented more deeply.
+    fn outdents_at(&mut self, position: usize, byte: u8) -> bool {
+        if byte == b'\n' {
+            self.breaks += 1;
+            self.line_start = position + 1;
+            self.is_blank = true;
+        }
+        if !self.is_blank || is_white_space(byte) {
+            return false;
+        }
+        self.is_blank = false;
+        position - self.line_start <= self.indentation
     }
 }
 
@@ -111,44 +151,22 @@ fn end_of_closers(data: &[u8], mut position: usize) -> usize {
     position
 }
 
-/// A document over many lines without indentation: up to where its brackets balance, or to a line
-/// that starts with a bracket where no grammar allows one.
-fn end_of_flat_document(data: &[u8], start: usize) -> usize {
-    let mut outline = Outline::default();
-    let mut previous = b':';
-    for (position, byte) in data.iter().copied().enumerate().skip(start) {
-        let out_of_place = byte == b'{' && !matches!(previous, b':' | b',' | b'[');
-        if out_of_place && is_line_start(data, position) {
-            return position;
-        }
-        outline.read(byte);
-        if outline.is_closed() {
-            return end_of_closers(data, position);
-        }
-        if !is_white_space(byte) {
-            previous = byte;
-        }
-    }
-    data.len()
-}
-
 /// Where a broken element of a top-level array ends: before the comma or bracket of the array, or
 /// before the next element. `data` ends where the array must.
 pub(super) fn end_of_broken_element(data: &[u8], start: usize, max_depth: usize) -> usize {
-    let indentation = margin_before(data, start);
-    let starts_line = data.get(start.wrapping_sub(indentation + 1)) == Some(&b'\n');
+    let column = column_of_first_on_line(data, start);
     let mut outline = Outline::default();
     let mut previous = b':';
     for (position, byte) in data.iter().copied().enumerate().skip(start) {
         if outline.is_outside_strings() {
             let ends_here = outline.open.is_empty() && byte == b',';
-            let array_ends = byte == b']' && outline.lists == 0;
+            let array_ends = byte == b']' && outline.arrays == 0;
             if position > start && (ends_here || array_ends) {
                 return without_white_space_at_end(data, start, position);
             }
         }
         if byte == b'{' && position > start {
-            let same_column = starts_line && starts_line_at(data, position, indentation);
+            let same_column = column.is_some_and(|column| starts_line_at(data, position, column));
             let out_of_place = outline.open.last() == Some(&b'{') && previous != b':';
             if same_column || (out_of_place && begins_element(data, position, max_depth)) {
                 return without_separator_at_end(data, start, position);
@@ -162,11 +180,13 @@ pub(super) fn end_of_broken_element(data: &[u8], start: usize, max_depth: usize)
     without_white_space_at_end(data, start, data.len())
 }
 
-/// How much white space of the line stands right before `position`.
-fn margin_before(data: &[u8], position: usize) -> usize {
-    let before = data.get(..position).unwrap_or_default();
+/// How far what is at `position` is indented, if nothing else is before it on its line.
+fn column_of_first_on_line(data: &[u8], position: usize) -> Option<usize> {
+    let before = data.get(..position)?;
     let is_margin = |byte: &&u8| is_white_space(**byte) && **byte != b'\n';
-    before.iter().rev().take_while(is_margin).count()
+    let margin = before.iter().rev().take_while(is_margin).count();
+    let line_break = position.checked_sub(margin + 1)?;
+    (data.get(line_break) == Some(&b'\n')).then_some(margin)
 }
 
 fn starts_line_at(data: &[u8], position: usize, indentation: usize) -> bool {
@@ -214,20 +234,16 @@ fn without_separator_at_end(data: &[u8], start: usize, end: usize) -> usize {
 #[derive(Default)]
 struct Outline {
     open: Vec<u8>,
-    /// How many of `open` are lists.
-    lists: usize,
+    /// How many of the open brackets are of each kind.
+    arrays: usize,
+    objects: usize,
     in_string: bool,
     escaped: bool,
-    seen_bracket: bool,
 }
 
 impl Outline {
     fn is_outside_strings(&self) -> bool {
         !self.in_string
-    }
-
-    fn is_closed(&self) -> bool {
-        self.seen_bracket && self.open.is_empty()
     }
 
     fn read(&mut self, byte: u8) {
@@ -244,8 +260,7 @@ impl Outline {
             }
             b'{' | b'[' => {
                 self.open.push(byte);
-                self.lists += usize::from(byte == b'[');
-                self.seen_bracket = true;
+                *self.count(byte) += 1;
             }
             b'}' => self.close(b'{'),
             b']' => self.close(b'['),
@@ -255,15 +270,21 @@ impl Outline {
 
     /// Closes the nearest bracket of the kind and whatever was left open inside it.
     fn close(&mut self, opener: u8) {
-        let is_open = match opener {
-            b'[' => self.lists > 0,
-            _ => self.lists < self.open.len(),
-        };
-        while is_open && let Some(open) = self.open.pop() {
-            self.lists -= usize::from(open == b'[');
+        if *self.count(opener) == 0 {
+            return;
+        }
+        while let Some(open) = self.open.pop() {
+            *self.count(open) -= 1;
             if open == opener {
                 return;
             }
+        }
+    }
+
+    fn count(&mut self, opener: u8) -> &mut usize {
+        match opener {
+            b'[' => &mut self.arrays,
+            _ => &mut self.objects,
         }
     }
 }

@@ -54,11 +54,6 @@ impl<Source: Read> Window<Source> {
         self.offset + position.saturating_sub(self.sketch) as u64
     }
 
-    /// The same of the start, as if what the sketch stands for had been as short as it is.
-    pub fn offset_of_start(&self) -> u64 {
-        self.offset - self.sketch as u64
-    }
-
     /// Makes `wanted` bytes available from `position` on, or all there are. What is before it may go, so
     /// it moves.
     pub fn reach(&mut self, position: &mut usize, wanted: usize) {

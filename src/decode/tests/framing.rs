@@ -357,6 +357,25 @@ fn many_lines_cut_at_a_bracket_are_framed_in_reasonable_time() {
     assert_eq!(framed(&data).len(), 20_000);
 }
 
+/// Each of these cost the square of its size once: minutes instead of moments.
+#[test]
+fn garbage_without_end_is_framed_in_reasonable_time() {
+    for (head, unit, tail) in [
+        ("1.", "[{\"a\":1}e {\"a\0}]", ""),
+        ("[", "\n", ""),
+        ("]}", ":,x{\"a\":1}{\n", ""),
+        (" {", "\0 {\"a\":1}\n[\n:", "\0x{\"a\""),
+        ("[{\"a\"", "1{\"a\":1}\n\\{\nx", "{\"a\":1}\n"),
+        ("[", "{", "}"),
+        ("[{\"a\" ", "[", "}"),
+        ("", "{\"a\" 1}{\"b\":1}", ""),
+    ] {
+        let times = 300_000 / unit.len();
+        let data = format!("{head}{}{}", unit.repeat(times), tail.repeat(times));
+        assert!(!framed(data.as_bytes()).is_empty());
+    }
+}
+
 #[test]
 fn zstd_is_named_as_unsupported() {
     assert_eq!(
