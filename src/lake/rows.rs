@@ -165,10 +165,7 @@ pub async fn write(
     expected: Tally,
 ) -> Result<DataFile, RowsError> {
     let folder = site.places.events(&policy.name);
-    let path = format!(
-        "{PARTITION}={day}/part-{}.zstd.parquet",
-        uuid::Uuid::new_v4()
-    );
+    let path = new_path(day);
     let (sort_by, identifiers) = (sort_paths(policy), identifier_paths(policy));
     let layout = Layout {
         sort_by: &sort_by,
@@ -184,6 +181,25 @@ pub async fn write(
 
     let back = read(site.s3.read(), &folder, &path).await?;
     let found = tally(&path, &back)?;
+    matched(path, day, file_size, expected, found)
+}
+
+/// A name that no file of the day has.
+pub fn new_path(day: NaiveDate) -> String {
+    format!(
+        "{PARTITION}={day}/part-{}.zstd.parquet",
+        uuid::Uuid::new_v4()
+    )
+}
+
+/// The file, if what was read back of it is what was written (invariant 5).
+pub fn matched(
+    path: String,
+    day: NaiveDate,
+    size: u64,
+    expected: Tally,
+    found: Tally,
+) -> Result<DataFile, RowsError> {
     if found != expected {
         return Err(RowsError::NotReadBack {
             file: path,
@@ -194,7 +210,7 @@ pub async fn write(
     Ok(DataFile {
         path,
         event_date: day,
-        size: file_size,
+        size,
         rows: found.rows,
     })
 }

@@ -106,7 +106,7 @@ impl ReadS3 {
 
     /// Reads an object whole.
     pub async fn get(&self, bucket: &str, key: &str, pick: Pick<'_>) -> Result<Object, S3Error> {
-        let answer = self.ask(bucket, key, pick).await?;
+        let answer = self.ask(bucket, key, pick, None).await?;
         let object = Object {
             bytes: Bytes::new(),
             etag: unquoted(answer.e_tag()),
@@ -135,7 +135,7 @@ impl ReadS3 {
         pick: Pick<'_>,
         mut file: &std::fs::File,
     ) -> Result<(), S3Error> {
-        let mut body = self.ask(bucket, key, pick).await?.body;
+        let mut body = self.ask(bucket, key, pick, None).await?.body;
         loop {
             let piece = body.try_next().await;
             let Some(piece) = piece.map_err(|error| broken_off(bucket, key, &error))? else {
@@ -158,18 +158,9 @@ impl ReadS3 {
         object: &ObjectVersion,
         most_bytes: u64,
     ) -> Result<Bytes, S3Error> {
-        let attempted = || format!("read the start of s3://{bucket}/{}", object.key);
-        let answer = self
-            .connection
-            .client()
-            .get_object()
-            .bucket(bucket)
-            .key(&object.key)
-            .if_match(quoted(&object.etag))
-            .range(format!("bytes=0-{}", most_bytes.saturating_sub(1)))
-            .send()
-            .await
-            .map_err(|error| S3Error::from_sdk(attempted(), &error))?;
+        let range = format!("bytes=0-{}", most_bytes.saturating_sub(1));
+        let pick = Pick::IfMatch(&object.etag);
+        let answer = self.ask(bucket, &object.key, pick, Some(range)).await?;
         let body = answer.body.collect().await;
         let body = body.map_err(|error| broken_off(bucket, &object.key, &error))?;
         Ok(body.into_bytes())
@@ -180,13 +171,15 @@ impl ReadS3 {
         bucket: &str,
         key: &str,
         pick: Pick<'_>,
+        range: Option<String>,
     ) -> Result<GetObjectOutput, S3Error> {
         let request = self
             .connection
             .client()
             .get_object()
             .bucket(bucket)
-            .key(key);
+            .key(key)
+            .set_range(range);
         let request = match pick {
             Pick::Current => request,
             Pick::IfMatch(etag) => request.if_match(quoted(etag)),

@@ -20,7 +20,9 @@ use tempfile::NamedTempFile;
 use tokio::sync::mpsc;
 
 use super::parquet_files::{self, Layout};
-use super::rows::{RowsError, Tally, identifier_paths, parquet_error, sort_paths, table_schema};
+use super::rows::{
+    RowsError, Tally, identifier_paths, matched, new_path, parquet_error, sort_paths, table_schema,
+};
 use super::site::Site;
 use super::sort::SortError;
 use super::spill::SpillFolder;
@@ -213,28 +215,13 @@ fn not_on_the_way(column: &str) -> RowsError {
 /// Uploads a file and reads it back.
 async fn put(site: &Site, folder: &S3Location, encoded: Encoded) -> Result<DataFile, RowsError> {
     let (day, expected) = (encoded.day, encoded.expected);
-    let path = format!(
-        "{PARTITION}={day}/part-{}.zstd.parquet",
-        uuid::Uuid::new_v4()
-    );
+    let path = new_path(day);
     let key = folder.join(&path).prefix;
     let local = encoded.file.path();
     let length = std::fs::metadata(local).map_err(SortError::from)?.len();
     site.s3.put_file(&folder.bucket, &key, local).await?;
     let found = read_back(site, &key, length).await?;
-    if found != expected {
-        return Err(RowsError::NotReadBack {
-            file: path,
-            written: expected.rows,
-            found: found.rows,
-        });
-    }
-    Ok(DataFile {
-        path,
-        event_date: day,
-        size: length,
-        rows: found.rows,
-    })
+    matched(path, day, length, expected, found)
 }
 
 /// Count and fingerprint of the rows of the file at `key`.
