@@ -6,7 +6,7 @@
 //! damage of the object.
 
 use std::borrow::Cow;
-use std::io::{self, BufReader, ErrorKind, Read, Write};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 
 use flate2::bufread::MultiGzDecoder;
 use flate2::{Compression, GzBuilder};
@@ -96,10 +96,12 @@ pub(super) struct DataReader<Source> {
     damage: Option<Reason>,
 }
 
+/// A decoder that comes across damage gives nothing of the piece that it was asked for. So the pieces are
+/// always those of a buffer's size, however much is wanted.
 enum Decoder<Source> {
     Plain(Stored<Source>),
-    Gzip(Box<MultiGzDecoder<BufReader<Stored<Source>>>>),
-    Zstd(Box<zstd::Decoder<'static, BufReader<Stored<Source>>>>),
+    Gzip(Box<BufReader<MultiGzDecoder<BufReader<Stored<Source>>>>>),
+    Zstd(Box<BufReader<zstd::Decoder<'static, BufReader<Stored<Source>>>>>),
 }
 
 impl<Source: Read> DataReader<Source> {
@@ -109,10 +111,10 @@ impl<Source: Read> DataReader<Source> {
             Codec::Plain => Decoder::Plain(stored),
             Codec::Gzip => {
                 let decoder = MultiGzDecoder::new(BufReader::new(stored));
-                Decoder::Gzip(Box::new(decoder))
+                Decoder::Gzip(Box::new(BufReader::new(decoder)))
             }
             Codec::Zstd => match zstd::Decoder::with_buffer(BufReader::new(stored)) {
-                Ok(decoder) => Decoder::Zstd(Box::new(decoder)),
+                Ok(decoder) => Decoder::Zstd(Box::new(BufReader::new(decoder))),
                 Err(error) => unreachable!("a decoder without options can be had: {error}"),
             },
         };
@@ -140,8 +142,8 @@ impl<Source: Read> DataReader<Source> {
         data.reserve(wanted);
         let outcome = match &mut self.decoder {
             Decoder::Plain(stored) => stored.take(wanted as u64).read_to_end(data),
-            Decoder::Gzip(decoder) => decoder.take(wanted as u64).read_to_end(data),
-            Decoder::Zstd(decoder) => decoder.take(wanted as u64).read_to_end(data),
+            Decoder::Gzip(decoder) => read_by_pieces(decoder, data, wanted),
+            Decoder::Zstd(decoder) => read_by_pieces(decoder, data, wanted),
         };
         let read = data.len() - before;
         self.count += read as u64;
@@ -200,10 +202,34 @@ impl<Source: Read> DataReader<Source> {
     fn stored(&self) -> &Stored<Source> {
         match &self.decoder {
             Decoder::Plain(stored) => stored,
-            Decoder::Gzip(decoder) => decoder.get_ref().get_ref(),
-            Decoder::Zstd(decoder) => decoder.get_ref().get_ref(),
+            Decoder::Gzip(decoder) => decoder.get_ref().get_ref().get_ref(),
+            Decoder::Zstd(decoder) => decoder.get_ref().get_ref().get_ref(),
         }
     }
+}
+
+/// Appends `wanted` bytes to `data`, fewer at the end or before an error.
+fn read_by_pieces(
+    decoder: &mut impl BufRead,
+    data: &mut Vec<u8>,
+    mut wanted: usize,
+) -> io::Result<usize> {
+    let before = data.len();
+    while wanted > 0 {
+        let piece = match decoder.fill_buf() {
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            piece => piece?,
+        };
+        let piece = piece.get(..wanted).unwrap_or(piece);
+        let length = piece.len();
+        if length == 0 {
+            break;
+        }
+        data.extend_from_slice(piece);
+        decoder.consume(length);
+        wanted -= length;
+    }
+    Ok(data.len() - before)
 }
 
 /// The bytes of an object as stored, counted.

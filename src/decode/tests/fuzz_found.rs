@@ -1,6 +1,6 @@
 //! What fuzzing found: each input as small as it still went wrong.
 
-use crate::decode::{Limits, Reason, Records, frame, remove_records};
+use crate::decode::{Limits, Reason, Records, decompress, frame, remove_records};
 
 /// An object that is no UTF-8 text was cut at the record limit even where it is no larger than a window.
 #[test]
@@ -37,7 +37,7 @@ fn runs_of_lengths(data: &[u8]) -> Vec<(usize, u64)> {
 /// for a few megabytes.
 #[test]
 fn a_long_line_of_broken_records_costs_no_square() {
-    const MANY: usize = 200_000;
+    const MANY: usize = 50_000;
     let documents = b"{\"a\" 1}{\"a\":10}".repeat(MANY);
     assert_eq!(runs_of_lengths(&documents).len(), 2 * MANY);
     let elements = b"{\"a\" 1},".repeat(MANY);
@@ -49,6 +49,28 @@ fn a_long_line_of_broken_records_costs_no_square() {
     assert_eq!(runs_of_lengths(&found), [(MANY, 13)]);
     let brackets = [b"[{\"a\" 1", &b"[".repeat(MANY)[..], &b"}".repeat(MANY)].concat();
     assert_eq!(runs_of_lengths(&brackets).len(), 1);
+    let lines = b"[\nx{\"a\":1}\ny\n".repeat(MANY);
+    assert_eq!(runs_of_lengths(&lines).len(), 3 * MANY);
+}
+
+/// How much came out of a damaged gzip file before its damage depended on how much was asked for at once.
+#[test]
+fn what_comes_before_damage_does_not_depend_on_the_window() {
+    let object = b"\x1f\x8b\x08\x11-1.5E-7\x11\x11\x11\x11\x11\xff\xff\x01\x00\
+        {\"n\x11\x11\x11\x11121,\"k10\n";
+    let limits = Limits::default();
+    let whole = decompress(object, &limits);
+    assert_eq!(whole.damage, Some(Reason::CompressionCorrupt));
+    let expected = frame(&whole.data, &limits).len();
+    for chunk in [1, 33, 1024] {
+        let mut records = Records::with_chunk(&object[..], &limits, chunk);
+        let mut count = 0;
+        while records.next_record().is_some() {
+            count += 1;
+        }
+        assert_eq!(count, expected, "{chunk}");
+        assert_eq!(records.damage(), whole.damage);
+    }
 }
 
 /// A bracket was left behind, which is a broken record where there was none: such an object could not be
