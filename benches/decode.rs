@@ -141,7 +141,7 @@ fn decode(objects: &[Vec<u8>], schema: &SchemaRef) -> Vec<RecordBatch> {
             let event = record.content.unwrap();
             black_box(event.time(&rule).unwrap());
             sum = sum.wrapping_add(event.fingerprint());
-            columns.append(&event);
+            columns.append(event);
         }
         let batch = columns.finish().unwrap();
         batches.push(batch);
@@ -161,7 +161,7 @@ fn schema_of(object: &[u8]) -> SchemaRef {
     let mut learning = Learning::default();
     let mut records = Records::new(object, &Limits::default());
     while let Some(record) = records.next_record() {
-        learning.observe(&record.content.unwrap());
+        learning.observe(record.content.unwrap());
     }
     let rules = SchemaRules {
         on_new_field: NewFields::Add,

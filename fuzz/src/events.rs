@@ -51,6 +51,7 @@ fn events_of(data: &[u8], limits: &Limits) -> Vec<Event> {
     while let Some(record) = records.next_record() {
         if let Ok(document) = record.content {
             let json = document.to_json();
+            let document = document.clone();
             events.push(Event { document, json });
         }
     }

@@ -230,7 +230,7 @@ impl Object<'_> {
         let time = match event.time(&admission.rule) {
             Ok(time) if time <= admission.latest => time,
             Ok(_) => return self.quarantine(offset, bytes, Reason::TimeAhead),
-            Err(_) if admission.suppression.covers_at_any_time(&event, pii) => {
+            Err(_) if admission.suppression.covers_at_any_time(event, pii) => {
                 self.admitted.entry.counts.suppressed += 1;
                 return;
             }
@@ -242,10 +242,10 @@ impl Object<'_> {
         entry.last_date = Some(entry.last_date.map_or(date, |last| last.max(date)));
         if date < admission.keep_from {
             entry.counts.expired += 1;
-        } else if admission.suppression.covers(&event, time, pii) {
+        } else if admission.suppression.covers(event, time, pii) {
             entry.counts.suppressed += 1;
         } else {
-            self.row(&event, time, (ordinal, bytes.len() as u64));
+            self.row(event, time, (ordinal, bytes.len() as u64));
         }
     }
 

@@ -7,7 +7,8 @@ use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::sync::Arc;
 
-use bytes::Bytes;
+use aws_sdk_s3::primitives::AggregatedBytes;
+use bytes::Buf;
 use futures::{Stream, StreamExt};
 use md5::{Digest, Md5};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -40,7 +41,7 @@ pub struct Fetched {
 }
 
 enum Body {
-    Memory(Bytes),
+    Memory(AggregatedBytes),
     Disk(File),
 }
 
@@ -48,7 +49,7 @@ impl Fetched {
     /// The object's bytes from the beginning. One reader at a time.
     pub fn reader(&self) -> io::Result<Box<dyn Read + Send + '_>> {
         Ok(match &self.body {
-            Body::Memory(bytes) => Box::new(&bytes[..]),
+            Body::Memory(pieces) => Box::new(pieces.clone().reader()),
             Body::Disk(file) => {
                 let mut file = file.try_clone()?;
                 file.rewind()?;
@@ -150,8 +151,8 @@ async fn read(
     let bucket = &policy.raw.location.bucket;
     let pick = Pick::IfMatch(&version.etag);
     if version.size <= LARGEST_IN_MEMORY {
-        let object = s3.get(bucket, &version.key, pick).await?;
-        return Ok(Body::Memory(object.bytes));
+        let pieces = s3.pieces(bucket, &version.key, pick).await?;
+        return Ok(Body::Memory(pieces));
     }
     let file = site.spill.unnamed_file().map_err(SortError::from)?;
     s3.get_to_file(bucket, &version.key, pick, &file).await?;

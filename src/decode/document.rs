@@ -14,12 +14,12 @@ use super::time::{Scalar, TimeRule, time_of};
 use super::{FieldPath, Json, Limits, Reason};
 
 /// The content of a record: a JSON object.
-#[derive(Debug)]
+#[derive(Debug, Default, Clone)]
 pub struct Document {
-    text: Box<str>,
-    nodes: Box<[Node]>,
+    text: String,
+    nodes: Vec<Node>,
     /// The strings that hold escapes, decoded, one after the other.
-    decoded: Box<str>,
+    decoded: String,
 }
 
 impl Document {
@@ -49,7 +49,8 @@ impl Document {
     pub(super) fn value(record: &[u8], max_depth: usize, tape: &mut Tape) -> Result<Self, Reason> {
         let text = str::from_utf8(record).map_err(|_| Reason::NotUtf8)?;
         let outcome = tape.read(record, max_depth);
-        let document = Self::judged(text, tape)?;
+        let mut document = Self::default();
+        document.judge(text, tape)?;
         let rest = skip_white_space(record, outcome?);
         if rest == record.len() {
             return Ok(document);
@@ -60,14 +61,15 @@ impl Document {
         })
     }
 
-    /// The value that `tape` has just read at the start of `text`.
-    pub(super) fn judged(text: &str, tape: &mut Tape) -> Result<Self, Reason> {
-        let decoded = tape.judge(text)?;
-        Ok(Self {
-            text: text.into(),
-            nodes: tape.nodes.as_slice().into(),
-            decoded: decoded.into(),
-        })
+    /// Becomes the value that `tape` has just read at the start of `text`. Buffers serve one document after
+    /// the other.
+    pub(super) fn judge(&mut self, text: &str, tape: &mut Tape) -> Result<(), Reason> {
+        self.decoded.clear();
+        tape.judge(text, &mut self.decoded)?;
+        self.text.clear();
+        self.text.push_str(text);
+        std::mem::swap(&mut self.nodes, &mut tape.nodes);
+        Ok(())
     }
 
     pub(super) fn only_objects(self) -> Result<Self, Reason> {

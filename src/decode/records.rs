@@ -35,7 +35,7 @@ pub struct FramedRecord<'window> {
     /// The record without the white space around it. Cut at the limit where it is too large for a window.
     pub bytes: &'window [u8],
     /// The event, or why the record goes to quarantine.
-    pub content: Result<Document, Reason>,
+    pub content: Result<&'window Document, Reason>,
 }
 
 /// A record as it is found in the window.
@@ -44,7 +44,8 @@ struct Found {
     length: u64,
     start: usize,
     end: usize,
-    content: Result<Document, Reason>,
+    /// Whether `document` is the event, or why not.
+    content: Result<(), Reason>,
 }
 
 /// Reads an object record by record.
@@ -53,6 +54,7 @@ pub struct Records<Source> {
     limits: Limits,
     reach: usize,
     tape: Tape,
+    document: Document,
     /// Where in the window the next record is looked for.
     position: usize,
     /// Records that were found on the way.
@@ -90,6 +92,7 @@ impl<Source: Read> Records<Source> {
             limits: *limits,
             reach,
             tape: Tape::default(),
+            document: Document::default(),
             position: 0,
             spans: VecDeque::new(),
             in_array: false,
@@ -114,7 +117,7 @@ impl<Source: Read> Records<Source> {
                 .bytes
                 .get(found.start..found.end)
                 .unwrap_or_default(),
-            content: found.content,
+            content: found.content.map(|()| &self.document),
         })
     }
 
@@ -236,7 +239,7 @@ impl<Source: Read> Records<Source> {
         let (start, end) = (self.position, self.position + length);
         let bytes = self.window.bytes.get(start..end).unwrap_or_default();
         let content = match str::from_utf8(bytes) {
-            Ok(text) => Document::judged(text, &mut self.tape),
+            Ok(text) => self.document.judge(text, &mut self.tape),
             Err(_) => Err(Reason::NotUtf8),
         };
         self.position = end;
@@ -250,12 +253,13 @@ impl<Source: Read> Records<Source> {
     }
 
     fn found(&mut self, span: Span) -> Found {
+        let content = span.content(&self.window.bytes, &self.limits, &mut self.tape);
         Found {
             offset: self.window.offset_of(span.start),
             length: (span.end - span.start) as u64,
             start: span.start,
             end: span.end,
-            content: span.content(&self.window.bytes, &self.limits, &mut self.tape),
+            content: content.map(|event| self.document = event),
         }
     }
 

@@ -113,10 +113,9 @@ impl Tape {
         scan::scan(data, 0, max_depth, self)
     }
 
-    /// Decodes the strings that need it and returns their texts; or says what the first thing is that
-    /// JSON does not allow.
-    pub fn judge(&mut self, text: &str) -> Result<String, Reason> {
-        let mut decoded = String::new();
+    /// Decodes the strings that need it and appends their texts to `decoded`; or says what the first thing
+    /// is that JSON does not allow.
+    pub fn judge(&mut self, text: &str, decoded: &mut String) -> Result<(), Reason> {
         for index in self.to_decode.iter().copied() {
             if let Some((word, reason)) = self.bad_word
                 && word < index
@@ -135,7 +134,7 @@ impl Tape {
         }
         match self.bad_word {
             Some((_, reason)) => Err(reason),
-            None => Ok(decoded),
+            None => Ok(()),
         }
     }
 }

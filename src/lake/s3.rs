@@ -10,14 +10,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
-use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{Delete, ObjectIdentifier};
+use aws_sdk_s3::primitives::{AggregatedBytes, ByteStream};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectStore;
 use tokio::sync::Semaphore;
 
+mod delete;
 mod listing;
 mod object;
 
@@ -28,9 +27,6 @@ use super::read_only::ReadOnlyStore;
 pub use listing::{KeyRange, sort};
 pub use object::{Object, ObjectVersion, Pick, PutIf, Upload, by_key};
 
-/// S3 deletes at most so many versions in one request.
-const DELETE_BATCH: usize = 1000;
-const LOOK_AT_ONCE: usize = 32;
 /// Listing requests at the same time.
 const LIST_AT_ONCE: usize = 32;
 
@@ -118,13 +114,22 @@ impl ReadS3 {
             content_encoding: answer.content_encoding().map(str::to_owned),
             storage_class: answer.storage_class().cloned(),
         };
-        let body = answer.body.collect().await;
+        let pieces = collected(answer.body, bucket, key).await?;
         Ok(Object {
-            bytes: body
-                .map_err(|error| broken_off(bucket, key, &error))?
-                .into_bytes(),
+            bytes: pieces.into_bytes(),
             ..object
         })
+    }
+
+    /// Reads an object whole, as the pieces that it comes in.
+    pub async fn pieces(
+        &self,
+        bucket: &str,
+        key: &str,
+        pick: Pick<'_>,
+    ) -> Result<AggregatedBytes, S3Error> {
+        let answer = self.ask(bucket, key, pick, None).await?;
+        collected(answer.body, bucket, key).await
     }
 
     /// Reads an object into a local file.
@@ -161,9 +166,8 @@ impl ReadS3 {
         let range = format!("bytes=0-{}", most_bytes.saturating_sub(1));
         let pick = Pick::IfMatch(&object.etag);
         let answer = self.ask(bucket, &object.key, pick, Some(range)).await?;
-        let body = answer.body.collect().await;
-        let body = body.map_err(|error| broken_off(bucket, &object.key, &error))?;
-        Ok(body.into_bytes())
+        let pieces = collected(answer.body, bucket, &object.key).await?;
+        Ok(pieces.into_bytes())
     }
 
     async fn ask(
@@ -391,75 +395,11 @@ impl WriteS3 {
             .map_err(|error| S3Error::from_sdk(format!("write s3://{bucket}/{key}"), &error))?;
         Ok(unquoted(answer.e_tag()))
     }
+}
 
-    /// Physically removes these versions, and nothing that came after them; answers how many there were.
-    #[expect(clippy::disallowed_methods, reason = "the one place that deletes")]
-    pub async fn delete_versions(
-        &self,
-        bucket: &str,
-        versions: &[ObjectVersion],
-    ) -> Result<u64, S3Error> {
-        let meant = self.still_meant(bucket, versions).await?;
-        for batch in meant.chunks(DELETE_BATCH) {
-            let attempted = || format!("delete {} object versions in s3://{bucket}", batch.len());
-            let invalid = |error: aws_sdk_s3::error::BuildError| {
-                S3Error::new(attempted(), error.to_string(), S3ErrorKind::Other)
-            };
-            let mut delete = Delete::builder().quiet(true);
-            for version in batch {
-                let identifier = ObjectIdentifier::builder()
-                    .key(&version.key)
-                    .version_id(&version.version)
-                    .build()
-                    .map_err(invalid)?;
-                delete = delete.objects(identifier);
-            }
-            let answer = self
-                .read
-                .connection
-                .client()
-                .delete_objects()
-                .bucket(bucket)
-                .delete(delete.build().map_err(invalid)?)
-                .send()
-                .await
-                .map_err(|error| S3Error::from_sdk(attempted(), &error))?;
-            if let Some(error) = answer.errors().first() {
-                let code = error.code().unwrap_or("no code");
-                let kind = match code {
-                    "AccessDenied" => S3ErrorKind::AccessDenied,
-                    _ => S3ErrorKind::Other,
-                };
-                let reason = format!(
-                    "{} of them stay, first s3://{bucket}/{} ({code})",
-                    answer.errors().len(),
-                    error.key().unwrap_or_default(),
-                );
-                return Err(S3Error::new(attempted(), reason, kind));
-            }
-        }
-        Ok(meant.len() as u64)
-    }
-
-    /// The version `null` is whatever was written last without bucket versions: look before deleting.
-    async fn still_meant<'a>(
-        &self,
-        bucket: &str,
-        versions: &'a [ObjectVersion],
-    ) -> Result<Vec<&'a ObjectVersion>, S3Error> {
-        let meant: Vec<Option<&ObjectVersion>> = futures::stream::iter(versions)
-            .map(|version| async move {
-                if version.version != "null" || version.marker {
-                    return Ok(Some(version));
-                }
-                let there = self.read.etag(bucket, &version.key, Some("null")).await?;
-                Ok::<_, S3Error>((there.as_deref() == Some(&version.etag)).then_some(version))
-            })
-            .buffered(LOOK_AT_ONCE)
-            .try_collect()
-            .await?;
-        Ok(meant.into_iter().flatten().collect())
-    }
+async fn collected(body: ByteStream, bucket: &str, key: &str) -> Result<AggregatedBytes, S3Error> {
+    let pieces = body.collect().await;
+    pieces.map_err(|error| broken_off(bucket, key, &error))
 }
 
 /// An answer that stopped in the middle.

@@ -83,3 +83,47 @@ pub fn reordered(value: &Json) -> Json {
         other => other.clone(),
     }
 }
+
+/// Bytes that look like JSON more often than not, whole and broken.
+pub fn jsonish() -> impl Strategy<Value = &'static [u8]> {
+    prop::sample::select(vec![
+        &b"{"[..],
+        b"}",
+        b"[",
+        b"]",
+        b",",
+        b":",
+        b"\"",
+        b"\"a\"",
+        b"\"a\":",
+        b"1",
+        b"-",
+        b"true",
+        b"NaN",
+        b"\n",
+        b"\r\n",
+        b" ",
+        b"\n{",
+        b"\n  ",
+        b"\n    ",
+        b"{\"a\":1}",
+        b"{\"n\":{}}\n",
+        b"}{",
+        b"\\",
+        b"\xff",
+        b"\xef\xbb\xbf",
+        b"garbage",
+        b"\x0c",
+        b"\0",
+        b"[{\"a\":1},\n",
+        b"{\"a\":\"\\ud800\"}\n",
+        b"{\"a\":\"tab\there\"}",
+        b"{\n  \"a\": 1\n  \"b\": 2\n}",
+        b"{\n  \"a\": [\n    {}\n  ]\n}\n",
+        b"{\"a\":{\"b\":1}",
+        b"{\"a\":01}",
+        b"{\"a\":\"x\\n\\u00e9\"}",
+        b"\xef\xbb",
+        b"[[1],{\"b\":2}]",
+    ])
+}

@@ -89,7 +89,7 @@ fn read(stored: &[u8], limits: &Limits) -> (Vec<String>, Vec<Document>, Option<R
         match record.content {
             Ok(event) => {
                 fates.push(event.to_json().to_string());
-                events.push(event);
+                events.push(event.clone());
             }
             Err(reason) => {
                 let bytes = String::from_utf8_lossy(record.bytes);

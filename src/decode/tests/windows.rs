@@ -5,7 +5,7 @@ use std::io::Read;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::generators::{cases, event};
+use super::generators::{cases, event, jsonish};
 use crate::decode::{Json, Limits, Reason, Records, frame};
 
 type Outline = Vec<(u64, u64, Vec<u8>, Result<Json, Reason>)>;
@@ -45,48 +45,8 @@ fn by_windows(data: &[u8], limits: &Limits, chunk: usize) -> Outline {
 
 /// What stands in objects, whole and broken, in all layouts.
 fn piece() -> impl Strategy<Value = Vec<u8>> {
-    let text = prop::sample::select(vec![
-        &b"{"[..],
-        b"}",
-        b"[",
-        b"]",
-        b",",
-        b":",
-        b"\"",
-        b"\"a\"",
-        b"\"a\":",
-        b"1",
-        b"-",
-        b"true",
-        b"NaN",
-        b"\n",
-        b"\r\n",
-        b" ",
-        b"\n{",
-        b"\n  ",
-        b"\n    ",
-        b"{\"a\":1}",
-        b"{\"n\":{}}\n",
-        b"}{",
-        b"\\",
-        b"\xff",
-        b"\xef\xbb\xbf",
-        b"garbage",
-        b"\x0c",
-        b"\0",
-        b"[{\"a\":1},\n",
-        b"{\"a\":\"\\ud800\"}\n",
-        b"{\"a\":\"tab\there\"}",
-        b"{\n  \"a\": 1\n  \"b\": 2\n}",
-        b"{\n  \"a\": [\n    {}\n  ]\n}\n",
-        b"{\"a\":{\"b\":1}",
-        b"{\"a\":01}",
-        b"{\"a\":\"x\\n\\u00e9\"}",
-        b"\xef\xbb",
-        b"[[1],{\"b\":2}]",
-    ]);
     prop_oneof![
-        3 => text.prop_map(<[u8]>::to_vec),
+        3 => jsonish().prop_map(<[u8]>::to_vec),
         1 => event().prop_map(|event| event.to_string().into_bytes()),
         1 => event().prop_map(|event| format!("{event}\n").into_bytes()),
         1 => vec(event(), 0..4).prop_map(|events| {

@@ -72,7 +72,7 @@ fn merge_streams(
         .with_streams(streams)
         .with_schema(Arc::clone(schema))
         .with_metrics(BaselineMetrics::new(&ExecutionPlanMetricsSet::new(), 0))
-        .with_batch_size(piece_rows)
+        .with_batch_size(8 * piece_rows)
         .with_round_robin_tie_breaker(false)
         .with_reservation(MemoryConsumer::new("merge").register(&pool));
     let merged = match &ordering {
