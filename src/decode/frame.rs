@@ -66,7 +66,7 @@ fn frame_by_windows<'data>(data: &'data [u8], limits: &Limits) -> Vec<Record<'da
             bytes: data
                 .get(start..start.saturating_add(length))
                 .unwrap_or_default(),
-            content: record.content.map(|event| event.to_json()),
+            content: record.content.map(Document::to_json),
         });
     }
     records

@@ -6,7 +6,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::generators::{cases, event, jsonish};
-use crate::decode::{Json, Limits, Reason, Records, frame};
+use crate::decode::{Document, Json, Limits, Reason, Records, frame};
 
 type Outline = Vec<(u64, u64, Vec<u8>, Result<Json, Reason>)>;
 
@@ -28,7 +28,7 @@ fn by_windows(data: &[u8], limits: &Limits, chunk: usize) -> Outline {
     let mut records = Records::with_chunk(data, limits, chunk);
     let mut outline = Vec::new();
     while let Some(record) = records.next_record() {
-        let content = record.content.map(|event| event.to_json());
+        let content = record.content.map(Document::to_json);
         outline.push((
             record.ordinal,
             record.offset,

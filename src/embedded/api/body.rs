@@ -82,10 +82,13 @@ impl OutgoingBody {
     }
 
     fn read_chunk(&mut self) -> io::Result<Bytes> {
-        let length = usize::try_from(self.left.min(READ_BUFFER)).map_err(io::Error::other)?;
-        let mut chunk = vec![0; length];
-        self.file.read_exact(&mut chunk)?;
-        self.left -= length as u64;
+        let length = self.left.min(READ_BUFFER);
+        let mut chunk = Vec::with_capacity(length as usize);
+        let read = (&self.file).take(length).read_to_end(&mut chunk)?;
+        if (read as u64) < length {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.left -= length;
         Ok(Bytes::from(chunk))
     }
 }
