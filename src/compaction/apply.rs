@@ -30,7 +30,7 @@ use crate::policy::{DatasetPolicy, OnNewField};
 
 /// What is decoded together.
 const UNIT: UnitSize = UnitSize {
-    bytes: 1024 * 1024,
+    bytes: 4 * 1024 * 1024,
     objects: 1000,
 };
 /// What a new table's columns are learned from: the more is seen, the better they fit.
