@@ -129,12 +129,15 @@ impl Sorter {
     }
 
     /// All rows in order, as batches with the columns of `schema`, of which each batch's own must be a
-    /// part.
+    /// part. Where there are runs, what is gathered becomes one, so that merging has its memory.
     pub fn finish(
         mut self,
         schema: &SchemaRef,
     ) -> Result<impl Iterator<Item = Result<RecordBatch, SortError>> + Send + use<>, SortError>
     {
+        if !self.runs.is_empty() {
+            self.spill()?;
+        }
         while self.runs.len() > FAN_IN {
             let some: Vec<Run> = self.runs.drain(..FAN_IN).collect();
             let merged = merge::merge(some, None, schema)?;
