@@ -20,6 +20,9 @@ use futures::executor::block_on_stream;
 use super::run::{Run, SORT_KEY, Sorted, with_key};
 use super::{SortError, conform};
 
+/// Merged rows come in larger batches than they went in: there is one of them, not one for every run.
+const PIECES_AT_ONCE: usize = 8;
+
 type Pieces = Pin<Box<dyn Stream<Item = Result<RecordBatch, DataFusionError>> + Send>>;
 
 /// The rows of all runs and of `rest` in order, with the columns of `schema` and the key.
@@ -72,7 +75,7 @@ fn merge_streams(
         .with_streams(streams)
         .with_schema(Arc::clone(schema))
         .with_metrics(BaselineMetrics::new(&ExecutionPlanMetricsSet::new(), 0))
-        .with_batch_size(8 * piece_rows)
+        .with_batch_size(PIECES_AT_ONCE * piece_rows)
         .with_round_robin_tie_breaker(false)
         .with_reservation(MemoryConsumer::new("merge").register(&pool));
     let merged = match &ordering {
