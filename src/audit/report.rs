@@ -74,8 +74,8 @@ pub struct DatasetReport {
     /// Columns added to its event table, as path and type: the first ones, and how many more.
     #[serde(default)]
     pub columns_added: Vec<String>,
-    /// Rows of the event table after the run: those before it, plus `written`, less `retired_rows` and
-    /// `erased_rows`.
+    /// Rows of the event table after the run: those before it, plus `written` and `redacted_rows`, less
+    /// `retired_rows` and `erased_rows`.
     pub table_rows: u64,
     /// Rows that left the event table by age.
     pub retired_rows: u64,
@@ -85,6 +85,9 @@ pub struct DatasetReport {
     pub raw_trimmed: u64,
     /// Rows erased.
     pub erased_rows: u64,
+    /// Of these, rows that came back redacted, as a law wants them kept.
+    #[serde(default)]
+    pub redacted_rows: u64,
     /// Records of raw objects erased.
     pub erased_raw_records: u64,
     /// Quarantined records erased.
@@ -100,6 +103,9 @@ pub struct CuratedReport {
     pub rows: u64,
     /// Rows that left by age.
     pub retired_rows: u64,
+    /// Rows erased.
+    #[serde(default)]
+    pub erased_rows: u64,
 }
 
 /// How far a request has come.
@@ -166,15 +172,11 @@ impl fmt::Display for RunReport {
             writeln!(formatter, "purged {} object versions", self.purged)?;
         }
         for request in &self.requests {
-            let state = match request.state {
-                State::Received => "received",
-                State::Erased => "erased, not certified yet",
-                State::Certified => "certified",
-            };
             writeln!(
                 formatter,
-                "erasure request {}: {state} (deadline {})",
+                "erasure request {}: {} (deadline {})",
                 request.id,
+                request.state,
                 request.deadline.format("%Y-%m-%d")
             )?;
         }

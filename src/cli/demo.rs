@@ -13,12 +13,11 @@ use super::{Exit, Failure, Global};
 use crate::audit::report::RunReport;
 use crate::curation;
 use crate::demo::{BUCKETS, RawObject, SUBJECT_ERASED, generate};
-use crate::erasure::request::Request;
+use crate::erasure::request::{Filing, Request, Written};
 use crate::lake::error::S3Error;
 use crate::lake::facts::{Facts, Places};
 use crate::lake::key::Key;
 use crate::lake::s3::{PutIf, WriteS3};
-use crate::lake::subject::Identifier;
 use crate::plan::megabytes;
 
 const PUT_AT_ONCE: usize = 16;
@@ -180,13 +179,11 @@ async fn fill(s3: &WriteS3, objects: Vec<RawObject>) -> Result<(), S3Error> {
 }
 
 async fn request_erasure(lake: &Opened, s3: &WriteS3) -> Result<(), Failure> {
-    let identifier = Identifier {
-        kind: "user_id".into(),
-        text: SUBJECT_ERASED.into(),
-    };
+    let subject = Written(vec![("user_id".into(), SUBJECT_ERASED.into())]);
     let key = lake.key().map_err(Failure::from_error)?;
-    let request =
-        Request::new(&key, lake.clock.now(), &[identifier]).map_err(Failure::from_error)?;
+    let (policy, now) = (&lake.policies.lake.erasure, lake.clock.now());
+    let request = Request::new(&key, policy, now, &subject, Filing::default());
+    let request = request.map_err(Failure::from_error)?;
     let places = Places::new(&lake.policies.lake.location);
     request.file(s3, &places).await.map_err(Failure::from_error)
 }

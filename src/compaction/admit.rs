@@ -1,5 +1,5 @@
 //! Every record of a raw object gets exactly one fate (invariant 1): admitted, quarantined, suppressed or
-//! expired. What is admitted may yet turn out to be a duplicate.
+//! expired. What is admitted may yet turn out to be a duplicate, or is redacted first.
 
 use std::io::{self, Read};
 use std::ops::Range;
@@ -12,6 +12,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
 
 use super::fetch::Fetched;
+use super::late::LateEvent;
 use super::rows::{Row, Rows};
 use crate::decode::{
     Document, FramedRecord, Learning, Limits, Plain, RawFormat, Reason, Records, TimeRule,
@@ -21,7 +22,7 @@ use crate::lake::raw::{first_position, time_rule};
 use crate::lake::rows::{KafkaPosition, RowsError};
 use crate::lake::site::Site;
 use crate::lake::sort::SortError;
-use crate::lake::subject::Suppression;
+use crate::lake::subject::{Suppression, kept_by_law};
 use crate::policy::DatasetPolicy;
 
 /// Bytes of JSON text that an Avro or Parquet file may come to, since all of it is in memory.
@@ -56,6 +57,8 @@ pub struct Admitted {
     pub entry: Entry,
     /// Its broken records.
     pub quarantined: Vec<Quarantined>,
+    /// Its late events of erased subjects, redacted as a law wants them kept.
+    pub late: Vec<LateEvent>,
     /// Its rows among those of its unit.
     pub rows: Range<usize>,
     /// Records of it that came before these.
@@ -68,6 +71,7 @@ pub struct Admission {
     rule: TimeRule,
     keep_from: NaiveDate,
     latest: DateTime<Utc>,
+    today: NaiveDate,
     suppression: Arc<Suppression>,
     limits: Limits,
 }
@@ -79,6 +83,7 @@ impl Admission {
             rule: time_rule(&policy.events),
             keep_from,
             latest: policy.events.max_ahead.after(site.now),
+            today: site.now.date_naive(),
             suppression: Arc::clone(&site.suppression),
             limits: match policy.raw.format {
                 RawFormat::Json => Limits::default(),
@@ -195,6 +200,7 @@ fn empty(fetched: &Fetched, skipped: u64, row: usize) -> Admitted {
             damaged: false,
         },
         quarantined: Vec::new(),
+        late: Vec::new(),
         rows: row..row,
         skipped,
     }
@@ -221,7 +227,7 @@ impl Object<'_> {
         let (offset, bytes, ordinal) = (record.offset, record.bytes, record.ordinal);
         let event = match record.content {
             Ok(event) => event,
-            Err(_) if admission.suppression.mentions(bytes) => {
+            Err(_) if admission.suppression.mentions(bytes, pii) => {
                 self.admitted.entry.counts.suppressed += 1;
                 return;
             }
@@ -243,24 +249,51 @@ impl Object<'_> {
         if date < admission.keep_from {
             entry.counts.expired += 1;
         } else if admission.suppression.covers(event, time, pii) {
-            entry.counts.suppressed += 1;
+            self.come_late(event, time, ordinal);
         } else {
             self.row(event, time, (ordinal, bytes.len() as u64));
         }
     }
 
-    fn row(&mut self, event: &Document, time: DateTime<Utc>, (ordinal, bytes): (u64, u64)) {
-        let offset = self.first.as_ref().and_then(|first| {
-            let place = self
-                .plain
-                .map_or(Some(ordinal), |plain| plain.place(ordinal))?;
-            Some((first, first.offset.checked_add_unsigned(place)?))
+    /// An event of an erased subject from before the request.
+    fn come_late(&mut self, event: &Document, time: DateTime<Utc>, ordinal: u64) {
+        let admission = self.admission;
+        let pii = &admission.policy.pii;
+        let redaction = kept_by_law(pii, time.date_naive(), admission.today);
+        let redacted =
+            redaction.and_then(|redaction| admission.suppression.redact(event, redaction, pii));
+        let position = self.position(ordinal);
+        let Some(event) = redacted else {
+            self.admitted.entry.counts.suppressed += 1;
+            return;
+        };
+        self.admitted.entry.counts.redacted += 1;
+        self.admitted.late.push(LateEvent {
+            event,
+            time,
+            position,
         });
+    }
+
+    fn position(&self, ordinal: u64) -> Option<KafkaPosition> {
+        let first = self.first.as_ref()?;
+        let place = self
+            .plain
+            .map_or(Some(ordinal), |plain| plain.place(ordinal))?;
+        Some(KafkaPosition {
+            offset: first.offset.checked_add_unsigned(place)?,
+            ..first.clone()
+        })
+    }
+
+    fn row(&mut self, event: &Document, time: DateTime<Utc>, (ordinal, bytes): (u64, u64)) {
+        let position = self.position(ordinal);
+        let position = position.as_ref();
         self.rows.push(&Row {
             event,
             bytes,
             time,
-            position: offset.map(|(first, offset)| (&*first.topic, first.partition, offset)),
+            position: position.map(|at| (&*at.topic, at.partition, at.offset)),
         });
     }
 

@@ -16,6 +16,7 @@ use super::admit::Admission;
 use super::duplicates::{Duplicates, in_order};
 use super::fetch::{Outcome, fetch};
 use super::intake::{Intake, Taken, Unit, decode_ahead, joined};
+use super::late;
 use crate::lake::error::S3Error;
 use crate::lake::facts::FactsError;
 use crate::lake::ledger::{COMPACTION, Counts, Entry, Ledger, Segment};
@@ -264,9 +265,10 @@ async fn write_and_commit(
     let sorter = taken.sorter;
     let way = way_schema(&taken.payload);
     let rows = joined(spawn_blocking(move || sorter.finish(&way))).await?;
-    let files = write_sorted(site, policy, rows).await?;
+    let mut files = write_sorted(site, policy, rows).await?;
+    files.extend(late::write(site, policy, &taken.payload, taken.late).await?);
     let written: u64 = files.iter().map(|file| file.rows).sum();
-    if written != taken.counts.written {
+    if written != taken.counts.written + taken.counts.redacted {
         return Err(CompactionError::NotConserved {
             dataset: policy.name.clone(),
             counts: taken.counts,

@@ -20,6 +20,7 @@ use super::apply::CompactionError;
 use super::columns;
 use super::duplicates::Duplicates;
 use super::fetch::Fetched;
+use super::late::LateEvent;
 use super::quarantine::QuarantineFile;
 use super::rows::{Finished, Rows};
 use crate::decode::{Learned, Learning, RESCUED, RescueCause, SchemaRules};
@@ -157,6 +158,7 @@ pub struct Intake<'a> {
     pub counts: Counts,
     pub entries: Vec<Entry>,
     pub quarantine: QuarantineFile,
+    pub late: Vec<LateEvent>,
     pub findings: Vec<String>,
     pub columns_added: Vec<String>,
 }
@@ -186,6 +188,7 @@ impl<'a> Intake<'a> {
             counts: Counts::default(),
             entries: Vec::new(),
             quarantine: QuarantineFile::default(),
+            late: Vec::new(),
             findings: Vec::new(),
             columns_added: Vec::new(),
         }
@@ -328,6 +331,7 @@ impl<'a> Intake<'a> {
         }
         for object in decoded.objects {
             self.counts.add(object.entry.counts);
+            self.late.extend(object.late);
             self.quarantine.add(&self.site.spill, &object.quarantined)?;
             if object.entry.damaged {
                 self.findings.push(format!(
@@ -360,6 +364,7 @@ impl<'a> Intake<'a> {
             counts: self.counts,
             entries: self.entries,
             quarantine: self.quarantine,
+            late: self.late,
             findings: self.findings,
             columns_added: self.columns_added,
             sorter: self.sorter,
@@ -373,6 +378,7 @@ pub struct Taken {
     pub counts: Counts,
     pub entries: Vec<Entry>,
     pub quarantine: QuarantineFile,
+    pub late: Vec<LateEvent>,
     pub findings: Vec<String>,
     pub columns_added: Vec<String>,
     pub sorter: Sorter,

@@ -16,6 +16,7 @@ mod fetch;
 mod fields;
 mod fold;
 mod intake;
+mod late;
 mod positions;
 mod quarantine;
 mod rows;

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::apply::ErasureError;
-use super::request::{self, Erased, HashedIdentifier, OpenRequest, Request, State};
+use super::request::{self, Erased, HashedIdentifier, OpenRequest, State};
 use super::scan::{Scan, scan};
 use crate::lake::ledger::put_json;
 use crate::lake::s3::PutIf;
@@ -86,11 +86,8 @@ pub async fn certify(
         if scan.is_clean() {
             write(site, policies, open, &scan).await?;
         } else {
-            let again = Request {
-                state: State::Received,
-                erased_at: None,
-                ..open.request.clone()
-            };
+            let mut again = open.request.clone();
+            again.pass(State::Received, site.now);
             again.update(&site.s3, &site.places, &open.etag).await?;
         }
         outcomes.push(Outcome {
@@ -128,7 +125,7 @@ async fn write(
         certified_at: site.now,
         subject: request.subject.clone(),
         scope,
-        erased: request.done,
+        erased: request.done.clone(),
         verification: scan.clone(),
         outside: outside.to_vec(),
     };
@@ -143,25 +140,9 @@ async fn write(
         PutIf::Always,
     )
     .await?;
-    let certified = Request {
-        state: State::Certified,
-        certified_at: Some(site.now),
-        sealed: None,
-        ..request.clone()
-    };
+    let mut certified = request.clone();
+    certified.pass(State::Certified, site.now);
     certified.update(&site.s3, &site.places, &open.etag).await?;
-    forget_older_versions(site, &request.id).await
-}
-
-/// Older versions of the request still hold the sealed identifiers.
-async fn forget_older_versions(site: &Site, id: &str) -> Result<(), ErasureError> {
-    let place = request::place(&site.places, id);
-    let mut versions = site
-        .s3
-        .read()
-        .versions(&place.bucket, &place.prefix)
-        .await?;
-    versions.retain(|version| !version.latest);
-    site.s3.delete_versions(&place.bucket, &versions).await?;
+    request::forget_older_versions(&site.s3, &site.places, &request.id).await?;
     Ok(())
 }

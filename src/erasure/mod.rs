@@ -8,145 +8,122 @@
 
 mod apply;
 mod certificate;
+pub mod filing;
+mod people;
+mod reach;
 pub mod request;
+mod rows;
 mod scan;
 
-use std::collections::BTreeMap;
-
 use chrono::{DateTime, Utc};
-use futures::{StreamExt, TryStreamExt};
 
-use crate::decode::{self, Json, RESCUED, TimeRule};
-use crate::lake::facts::{DatasetFacts, FactsError, Grace, Places};
-use crate::lake::parquet_files;
-use crate::lake::raw::time_rule;
-use crate::lake::s3::ObjectVersion;
-use crate::lake::s3::ReadS3;
-use crate::lake::subject::Matcher;
-use crate::lake::tables::{DataFile, TableError};
-use crate::plan::{Action, Certify, Due, Erase, Purge, Step, megabytes, total_size};
-use crate::policy::{DatasetPolicy, Policies};
-use request::{OpenRequest, State};
+use crate::lake::facts::{DatasetFacts, Facts, FactsError, Grace, Places};
+use crate::lake::s3::{ObjectVersion, ReadS3};
+use crate::plan::{
+    Action, Certify, Due, Erase, EraseCurated, Identify, Purge, Step, megabytes, total_size,
+};
+use crate::policy::{CuratedPolicy, DatasetPolicy, Policies};
+use request::OpenRequest;
 
-pub use apply::{DatasetErasure, ErasureError, apply, suppress};
+pub use apply::{DatasetErasure, ErasureError, apply, apply_curated, identify};
 pub use certificate::{Certificate, Outcome, certify};
+pub use people::People;
+pub use reach::{Excess, Reach};
 pub use scan::{Scan, Trace};
 
-const LOOK_AT_ONCE: usize = 16;
-
-/// The subject of a request, as one dataset's events name it.
-pub struct Sought {
-    /// Finds the subject's events.
-    pub matcher: Matcher,
-    received: DateTime<Utc>,
-    time: TimeRule,
-}
-
-impl Sought {
-    /// The subject of `open` in the dataset of `policy`.
-    pub fn new(open: &OpenRequest, policy: &DatasetPolicy) -> Self {
-        Self {
-            matcher: Matcher::new(&open.identifiers, &policy.pii),
-            received: open.request.received,
-            time: time_rule(&policy.events),
-        }
-    }
-
-    /// Whether the event is the subject's and has to go: whoever comes back after the request is a new
-    /// customer.
-    pub fn covers(&self, event: &Json) -> bool {
-        self.matcher.hits(event) && !self.is_later(event)
-    }
-
-    /// Whether the event is the subject's, from after the request.
-    pub fn came_back(&self, event: &Json) -> bool {
-        self.matcher.hits(event) && self.is_later(event)
-    }
-
-    fn is_later(&self, event: &Json) -> bool {
-        decode::event_time(event, &self.time).is_ok_and(|time| time > self.received)
-    }
-}
-
-/// Which table files may hold a pending subject, by dataset: their Bloom filters say so.
-#[derive(Debug, Default)]
-pub struct Suspects {
-    files: BTreeMap<String, Vec<DataFile>>,
-}
-
-/// Looks at the filters of every table file for the subjects of pending requests.
-pub async fn suspects(
+/// Who belongs to the subjects of pending requests, and where their rows are. `requests` get what links
+/// led to.
+pub async fn reach(
     s3: &ReadS3,
     policies: &Policies,
-    datasets: &BTreeMap<String, DatasetFacts>,
-    requests: &[OpenRequest],
-) -> Result<Suspects, FactsError> {
-    let mut suspects = Suspects::default();
-    let identifiers: Vec<_> = pending(requests)
-        .flat_map(|open| &open.identifiers)
+    facts: &Facts,
+    requests: &mut [OpenRequest],
+) -> Result<Reach, FactsError> {
+    let mut pending: Vec<&mut OpenRequest> = requests
+        .iter_mut()
+        .filter(|open| open.request.state.is_pending())
         .collect();
-    if identifiers.is_empty() {
-        return Ok(suspects);
+    if pending.is_empty() {
+        return Ok(Reach::default());
     }
     let places = Places::new(&policies.lake.location);
-    let store = s3.store(&policies.lake.location.bucket)?;
-    for policy in &policies.datasets {
-        let Some(facts) = datasets.get(&policy.name) else {
-            continue;
-        };
-        let wanted = Matcher::new(identifiers.iter().copied(), &policy.pii).wanted();
-        let folder = places.events(&policy.name);
-        let found: Vec<Option<DataFile>> = futures::stream::iter(&facts.events.files)
-            .map(|file| {
-                let (store, wanted) = (store.clone(), &wanted);
-                let key = folder.join(&file.path).prefix;
-                async move {
-                    let held =
-                        parquet_files::may_hold(store, &key, file.size, wanted, RESCUED).await;
-                    held.map(|held| held.then(|| file.clone()))
-                        .map_err(|error| TableError {
-                            attempted: format!("look for a subject in {key}"),
-                            reason: error.to_string(),
-                            conflict: false,
-                        })
-                }
-            })
-            .buffered(LOOK_AT_ONCE)
-            .try_collect()
-            .await?;
-        suspects
-            .files
-            .insert(policy.name.clone(), found.into_iter().flatten().collect());
-    }
-    Ok(suspects)
+    let store = s3.store(&places.lake().bucket)?;
+    let tables = reach::tables(policies, facts);
+    Ok(reach::close(&store, &policies.lake.erasure, &tables, &mut pending).await?)
 }
 
-/// Requests that are still to be carried out.
-fn pending(requests: &[OpenRequest]) -> impl Iterator<Item = &OpenRequest> {
+/// The same for requests that are not filed yet, in one pass.
+pub async fn reach_unfiled(
+    s3: &ReadS3,
+    policies: &Policies,
+    requests: &mut [OpenRequest],
+) -> Result<Reach, FactsError> {
+    let facts = Facts::tables(s3, policies).await?;
+    reach(s3, policies, &facts, requests).await
+}
+
+/// Ids of the requests that tonight's steps carry out.
+fn carried_out(requests: &[OpenRequest], reach: &Reach) -> Vec<String> {
     requests
         .iter()
-        .filter(|open| open.request.state == State::Received)
+        .filter(|open| open.request.state.is_pending())
+        .map(|open| open.request.id.clone())
+        .filter(|id| !reach.left_out.contains_key(id))
+        .collect()
 }
+
+/// The step that makes sure of who belongs to the subjects, before anything is deleted.
+pub fn plan_identify(
+    requests: &[OpenRequest],
+    reach: &Reach,
+    compactions: &[String],
+) -> Option<Step> {
+    let ids = carried_out(requests, reach);
+    if ids.is_empty() {
+        return None;
+    }
+    let named = requests
+        .iter()
+        .filter(|open| ids.contains(&open.request.id));
+    let linked: usize = named.map(|open| open.linked.len()).sum();
+    Some(Step {
+        id: IDENTIFY.into(),
+        why: format!(
+            "identify {} subject(s): {linked} linked ids so far{}; seal them with the requests, and put them on \
+             the suppression list",
+            ids.len(),
+            if compactions.is_empty() {
+                ""
+            } else {
+                ", more may come from what is compacted above"
+            }
+        ),
+        action: Action::Identify(Identify {
+            requests: ids,
+            after: compactions.to_vec(),
+        }),
+    })
+}
+
+/// The name of the step that identifies subjects.
+const IDENTIFY: &str = "identify-subjects";
 
 /// The step that takes pending subjects out of a dataset.
 pub fn plan(
     policy: &DatasetPolicy,
     facts: &DatasetFacts,
-    suspects: &Suspects,
+    reach: &Reach,
     requests: &[OpenRequest],
     compactions: &[String],
 ) -> Option<Step> {
-    let ids: Vec<String> = pending(requests)
-        .map(|open| open.request.id.clone())
-        .collect();
+    let ids = carried_out(requests, reach);
     if ids.is_empty() {
         return None;
     }
-    let files = suspects
-        .files
+    let hits = reach
+        .tables
         .get(&policy.name)
-        .cloned()
-        .unwrap_or_default();
+        .map_or(&[][..], Vec::as_slice);
     let raw: Vec<_> = facts
         .raw
         .iter()
@@ -157,10 +134,13 @@ pub fn plan(
     Some(Step {
         id: format!("erase-{name}"),
         why: format!(
-            "erase {} subject(s) from {name}: search {} of {} table files, {} raw object versions ({}) and {} \
-             quarantine objects{}",
+            "erase {} subject(s) from {name}: {} rows in {} of {} table files; search {} raw object versions \
+             ({}) and {} quarantine objects{}",
             ids.len(),
-            files.len(),
+            hits.iter()
+                .map(crate::lake::search::FileHits::rows)
+                .sum::<u64>(),
+            hits.len(),
             facts.events.files.len(),
             raw.len(),
             megabytes(total_size(&raw)),
@@ -174,12 +154,49 @@ pub fn plan(
         action: Action::Erase(Erase {
             dataset: name.clone(),
             requests: ids,
-            files,
+            files: hits.iter().map(|hits| hits.file.clone()).collect(),
             raw,
             quarantine: facts.quarantine.clone(),
-            after: compactions.to_vec(),
+            after: with_identify(compactions),
         }),
     })
+}
+
+/// The step that takes pending subjects out of a curated table that carries identifiers.
+pub fn plan_curated(
+    policy: &CuratedPolicy,
+    reach: &Reach,
+    requests: &[OpenRequest],
+) -> Option<Step> {
+    let ids = carried_out(requests, reach);
+    if ids.is_empty() || policy.pii.fields().is_empty() {
+        return None;
+    }
+    let hits = reach
+        .tables
+        .get(&policy.table)
+        .map_or(&[][..], Vec::as_slice);
+    let rows: u64 = hits.iter().map(crate::lake::search::FileHits::rows).sum();
+    Some(Step {
+        id: format!("erase-{}", policy.table),
+        why: format!(
+            "erase {} subject(s) from {}: {rows} rows in {} table files",
+            ids.len(),
+            policy.table,
+            hits.len()
+        ),
+        action: Action::EraseCurated(EraseCurated {
+            table: policy.table.clone(),
+            requests: ids,
+            files: hits.iter().map(|hits| hits.file.clone()).collect(),
+            after: with_identify(&[]),
+        }),
+    })
+}
+
+fn with_identify(others: &[String]) -> Vec<String> {
+    let identify = [IDENTIFY.to_owned()];
+    identify.iter().chain(others).cloned().collect()
 }
 
 /// What purges of sealed identifiers name as their owner.
@@ -204,12 +221,17 @@ pub fn plan_forgetting(remains: &[ObjectVersion]) -> Option<Step> {
 /// The steps that certify requests, and when the others can be.
 pub fn plan_certificates(
     requests: &[OpenRequest],
+    reach: &Reach,
     earlier: &[String],
     grace: Grace,
     now: DateTime<Utc>,
 ) -> (Vec<Step>, Vec<Due>) {
     let (mut steps, mut due) = (Vec::new(), Vec::new());
-    for open in requests {
+    let erased_tonight = |open: &&OpenRequest| {
+        let state = open.request.state;
+        state.is_erased() || (state.is_pending() && !reach.left_out.contains_key(&open.request.id))
+    };
+    for open in requests.iter().filter(erased_tonight) {
         let id = &open.request.id;
         let erased_at = open.request.erased_at.unwrap_or(now);
         let at = grace.readers.after(erased_at);

@@ -14,7 +14,6 @@ use chrono::{DateTime, Utc};
 use futures::{StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 
-use super::Sought;
 use super::apply::quarantined_record;
 use super::request::OpenRequest;
 use crate::decode::{self, Json, Limits, Plain, RawFormat, Reason};
@@ -360,13 +359,21 @@ fn look(
 
 /// How many events are the subject's, from before the request and from after it.
 fn events_of(open: &OpenRequest, policy: &DatasetPolicy, events: &[Json]) -> (u64, u64) {
-    let sought = Sought::new(open, policy);
-    let earlier = events.iter().filter(|event| sought.covers(event)).count();
-    let later = events
-        .iter()
-        .filter(|event| sought.came_back(event))
-        .count();
-    (earlier as u64, later as u64)
+    let subject = open.subject(&crate::policy::ErasurePolicy::default());
+    let roster = crate::lake::subject::Roster::new(&policy.pii, &[subject]);
+    let (mut earlier, mut later) = (0, 0);
+    for event in events {
+        let time = decode::event_time(event, &crate::lake::raw::time_rule(&policy.events)).ok();
+        if roster.of_event(event).is_empty() {
+            continue;
+        }
+        if roster.is_later(0, time) {
+            later += 1;
+        } else {
+            earlier += 1;
+        }
+    }
+    (earlier, later)
 }
 
 /// A key that itself holds the identifier is not repeated.
@@ -378,18 +385,12 @@ fn shown_key(open: &OpenRequest, version: &ObjectVersion) -> String {
 }
 
 fn holds_token(open: &OpenRequest, bytes: &[u8]) -> bool {
-    let mut texts = open
-        .identifiers
-        .iter()
-        .map(|identifier| identifier.text.as_bytes());
+    let mut texts = open.written.0.iter().map(|(_, text)| text.as_bytes());
     texts.any(|text| contains_token(bytes, text))
 }
 
 fn holds_long_form(open: &OpenRequest, bytes: &[u8]) -> bool {
-    let mut texts = open
-        .identifiers
-        .iter()
-        .map(|identifier| identifier.text.as_bytes());
+    let mut texts = open.written.0.iter().map(|(_, text)| text.as_bytes());
     texts.any(|text| {
         text.len() >= LONG_ENOUGH && bytes.windows(text.len()).any(|window| window == text)
     })

@@ -10,8 +10,8 @@ use crate::audit::report::{DatasetReport, RequestReport, RunReport};
 use crate::compaction;
 use crate::curation;
 use crate::erasure::REQUESTS;
-use crate::erasure::request::{Erased, OpenRequest, Request, State};
-use crate::erasure::{self, ErasureError};
+use crate::erasure::request::{Erased, OpenRequest, State};
+use crate::erasure::{self, DatasetErasure, ErasureError, People};
 use crate::lake::error::S3Error;
 use crate::lake::facts::{Facts, FactsError, Grace, TableFacts};
 use crate::lake::key::{Key, KeyError};
@@ -20,10 +20,10 @@ use crate::lake::s3::PutIf;
 use crate::lake::site::Site;
 use crate::lake::tables::{DataFile, Table};
 use crate::plan::{
-    Action, Certify, Checkpoint, Compact, Curate, Erase, Fold, Plan, Purge, Retain, RetainCurated,
-    Step, shown_columns,
+    Action, Certify, Checkpoint, Compact, Curate, Erase, EraseCurated, Fold, Identify, Plan, Purge,
+    Retain, RetainCurated, Step, shown_columns,
 };
-use crate::policy::{DatasetPolicy, Policies, S3Location};
+use crate::policy::{CuratedPolicy, DatasetPolicy, Policies, S3Location};
 use crate::retention;
 
 /// Why a night could not be finished or reported at all.
@@ -56,9 +56,10 @@ struct Night<'a> {
     key: &'a dyn Fn() -> Result<Key, KeyError>,
     requests: Vec<OpenRequest>,
     tonight: BTreeMap<String, Tonight>,
-    /// Requests with what was done for them so far, and whether all of it succeeded.
-    erased: BTreeMap<String, (Erased, bool)>,
-    suppressed: bool,
+    /// Requests with what was done for them so far, by table, and whether all of it succeeded.
+    erased: BTreeMap<String, (BTreeMap<String, Erased>, bool)>,
+    /// Requests that a person has to look at first.
+    left_out: BTreeSet<String>,
     failed: BTreeSet<String>,
     report: RunReport,
 }
@@ -79,7 +80,7 @@ pub async fn apply(
         requests,
         tonight: BTreeMap::new(),
         erased: BTreeMap::new(),
-        suppressed: false,
+        left_out: BTreeSet::new(),
         failed: BTreeSet::new(),
         report: RunReport::new(&site.run, site.now, &plan.digest, policies),
     };
@@ -134,7 +135,9 @@ impl<'a> Night<'a> {
         let outcome = match &step.action {
             Action::Compact(action) => self.compact(action).await,
             Action::Fold(action) => self.fold(action).await,
+            Action::Identify(action) => self.identify(action).await,
             Action::Erase(action) => self.erase(action).await,
+            Action::EraseCurated(action) => self.erase_curated(action).await,
             Action::Retain(action) => self.retain(action).await,
             Action::RetainCurated(action) => self.retain_curated(action).await,
             Action::Curate(action) => self.curate(action).await,
@@ -157,6 +160,15 @@ impl<'a> Night<'a> {
     fn policy(&self, dataset: &str) -> Result<&'a DatasetPolicy, StepError> {
         let policy = self.policies.dataset(dataset);
         policy.ok_or_else(|| format!("no policy for dataset {dataset}").into())
+    }
+
+    fn curated_policy(&self, table: &str) -> Result<&'a CuratedPolicy, StepError> {
+        let policy = self
+            .policies
+            .curated
+            .iter()
+            .find(|policy| policy.table == table);
+        policy.ok_or_else(|| format!("no policy for curated table {table}").into())
     }
 
     /// The account of a dataset for which a step was carried out.
@@ -196,28 +208,59 @@ impl<'a> Night<'a> {
         Ok(())
     }
 
-    async fn erase(&mut self, action: &Erase) -> Result<(), StepError> {
-        if !self.suppressed {
-            let named = |open: &&OpenRequest| action.requests.contains(&open.request.id);
-            let requests: Vec<&OpenRequest> = self.requests.iter().filter(named).collect();
-            erasure::suppress(self.site, &(self.key)()?, &requests).await?;
-            self.suppressed = true;
+    async fn identify(&mut self, action: &Identify) -> Result<(), StepError> {
+        let files = |(name, tonight): (&String, &Tonight)| (name.clone(), tonight.files.clone());
+        let fresh = self.tonight.iter().map(files).collect();
+        let (key, requests) = ((self.key)()?, &mut self.requests);
+        let left_out =
+            erasure::identify(self.site, self.policies, &key, action, requests, &fresh).await?;
+        for (id, why) in left_out {
+            self.report.findings.push(why.finding(&id));
+            self.left_out.insert(id);
         }
+        Ok(())
+    }
+
+    /// The subjects of these requests, less those that a person has to look at first.
+    fn people(&self, requests: &[String]) -> People {
+        let mut ids = requests.to_vec();
+        ids.retain(|id| !self.left_out.contains(id));
+        People::new(&self.requests, &ids, &self.policies.lake.erasure)
+    }
+
+    async fn erase(&mut self, action: &Erase) -> Result<(), StepError> {
+        let people = self.people(&action.requests);
+        let policy = self.policy(&action.dataset)?;
         let nothing = Tonight::default();
         let tonight = self.tonight.get(&action.dataset).unwrap_or(&nothing);
-        let policy = self.policy(&action.dataset)?;
-        let (files, quarantine) = (&tonight.files, &tonight.quarantine);
-        let done =
-            erasure::apply(self.site, policy, action, &self.requests, files, quarantine).await?;
+        let (key, quarantine) = ((self.key)()?, &tonight.quarantine);
+        let done = erasure::apply(self.site, policy, action, &people, &key, quarantine).await?;
         let report = self.account(&action.dataset);
         report.erased_rows += done.rows;
+        report.redacted_rows += done.redacted;
         for erased in done.erased.values() {
             report.erased_raw_records += erased.raw_records;
             report.erased_quarantined += erased.quarantined;
         }
+        self.note_erased(&action.dataset, done);
+        Ok(())
+    }
+
+    async fn erase_curated(&mut self, action: &EraseCurated) -> Result<(), StepError> {
+        let people = self.people(&action.requests);
+        let policy = self.curated_policy(&action.table)?;
+        let key = (self.key)()?;
+        let done = erasure::apply_curated(self.site, policy, action, &people, &key).await?;
+        let report = self.report.curated.entry(action.table.clone()).or_default();
+        report.erased_rows += done.rows;
+        self.note_erased(&action.table, done);
+        Ok(())
+    }
+
+    fn note_erased(&mut self, table: &str, done: DatasetErasure) {
         for (id, erased) in done.erased {
-            let (sum, complete) = self.erased.entry(id).or_insert((Erased::default(), true));
-            sum.add(erased);
+            let (tables, complete) = self.erased.entry(id).or_insert((BTreeMap::new(), true));
+            tables.entry(table.to_owned()).or_default().add(&erased);
             *complete &= done.moved.is_empty();
         }
         self.report.findings.extend(done.moved.iter().map(|key| {
@@ -226,27 +269,24 @@ impl<'a> Night<'a> {
                  the requests stay open"
             )
         }));
-        Ok(())
     }
 
     /// Requests that were carried out in all datasets are `erased`; curated tables have followed by now.
     async fn conclude_erasures(&mut self) {
         let erase_failed = self.failed.iter().any(|id| id.starts_with("erase-"));
         for open in &mut self.requests {
-            let Some((erased, complete)) = self.erased.get(&open.request.id) else {
+            let Some((tables, complete)) = self.erased.get(&open.request.id) else {
                 continue;
             };
             if erase_failed || !complete {
                 continue;
             }
-            let mut done = open.request.done;
-            done.add(*erased);
-            let request = Request {
-                state: State::Erased,
-                erased_at: Some(self.site.now),
-                done,
-                ..open.request.clone()
-            };
+            let mut request = open.request.clone();
+            for (table, erased) in tables {
+                request.done.add(erased);
+                request.tables.entry(table.clone()).or_default().add(erased);
+            }
+            request.pass(State::Erased, self.site.now);
             match request
                 .update(&self.site.s3, &self.site.places, &open.etag)
                 .await
@@ -291,13 +331,7 @@ impl<'a> Night<'a> {
     }
 
     async fn curate(&mut self, action: &Curate) -> Result<(), StepError> {
-        let policy = self
-            .policies
-            .curated
-            .iter()
-            .find(|policy| policy.table == action.table);
-        let policy =
-            policy.ok_or_else(|| format!("no policy for curated table {}", action.table))?;
+        let policy = self.curated_policy(&action.table)?;
         let facts = Facts::tables(self.site.s3.read(), self.policies).await?;
         let done = curation::apply(self.site, policy, action, &facts).await?;
         let report = self.report.curated.entry(action.table.clone()).or_default();
@@ -347,7 +381,8 @@ impl<'a> Night<'a> {
         for (name, report) in &mut self.report.datasets {
             report.table_rows = rows(&after, name);
             let taken = report.retired_rows + report.erased_rows;
-            let expected = (rows(before, name) + report.counts.written).checked_sub(taken);
+            let come = report.counts.written + report.redacted_rows;
+            let expected = (rows(before, name) + come).checked_sub(taken);
             // A step that failed half-way has not said what it did.
             if self.failed.is_empty() && expected != Some(report.table_rows) {
                 self.report.failures.push(format!(
@@ -369,7 +404,7 @@ impl<'a> Night<'a> {
             let erased = self
                 .requests
                 .iter()
-                .any(|open| open.request.id == *request && open.request.state == State::Erased);
+                .any(|open| open.request.id == *request && open.request.state.is_erased());
             if after.iter().any(|id| self.failed.contains(id)) {
                 let reason = "left out, because an earlier step failed";
                 self.report.failures.push(format!("{}: {reason}", step.id));
@@ -461,6 +496,8 @@ fn after(action: &Action) -> &[String] {
     match action {
         Action::Compact(_) | Action::RetainCurated(_) | Action::Checkpoint(_) => &[],
         Action::Fold(action) => &action.after,
+        Action::Identify(action) => &action.after,
+        Action::EraseCurated(action) => &action.after,
         Action::Erase(action) => &action.after,
         Action::Retain(action) => &action.after,
         Action::Curate(action) => &action.after,

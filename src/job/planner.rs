@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use crate::compaction;
 use crate::curation::{self, CurationError, Lineage};
-use crate::erasure::{self, Suspects, request};
+use crate::erasure::{self, Reach, request};
 use crate::lake::discovery::Look;
 use crate::lake::facts::{Facts, FactsError, Grace, Places, TableFacts};
 use crate::lake::key::{Key, KeyError};
@@ -53,7 +53,7 @@ pub async fn plan(
     saved: Option<&Plan>,
 ) -> Result<Planned, PlanError> {
     let places = Places::new(&policies.lake.location);
-    let requests = request::open(s3, &places, key).await?;
+    let mut requests = request::open(s3, &places, key).await?;
     let sealed_remains = request::sealed_remains(s3, &places)
         .await
         .map_err(RequestError::from)?;
@@ -65,7 +65,7 @@ pub async fn plan(
         due: retention::due_keys,
     };
     let facts = Facts::gather(s3, policies, &look).await?;
-    let suspects = erasure::suspects(s3, policies, &facts.datasets, &requests).await?;
+    let reach = erasure::reach(s3, policies, &facts, &mut requests).await?;
     let lineage = curation::lineage(policies, &facts).await?;
     let mut plan = Night {
         policies,
@@ -77,7 +77,7 @@ pub async fn plan(
         removers: BTreeMap::new(),
         changers: BTreeMap::new(),
     }
-    .plan(&suspects, &lineage);
+    .plan(&reach, &lineage);
     plan.schema = compaction::schema_changes(s3, policies, &facts, now)
         .await
         .map_err(FactsError::from)?;
@@ -118,11 +118,16 @@ struct Night<'a> {
 }
 
 impl Night<'_> {
-    fn plan(mut self, suspects: &Suspects, lineage: &Lineage) -> Plan {
+    fn plan(mut self, reach: &Reach, lineage: &Lineage) -> Plan {
         let compactions = self.compact();
-        self.erase_and_retain(suspects, &compactions);
+        let all: Vec<String> = compactions.values().flatten().cloned().collect();
+        self.steps
+            .extend(erasure::plan_identify(self.requests, reach, &all));
+        self.erase_and_retain(reach, &compactions);
         self.fold(&compactions);
         for policy in &self.policies.curated {
+            let step = erasure::plan_curated(policy, reach, self.requests);
+            self.push(&policy.table, step);
             if let Some(table) = self.facts.curated.get(&policy.table) {
                 let step = retention::plan_curated(policy, table, self.now);
                 self.push(&policy.table, step);
@@ -145,13 +150,16 @@ impl Night<'_> {
             .filter(|step| {
                 matches!(
                     step.action,
-                    Action::Erase(_) | Action::Retain(_) | Action::Purge(_)
+                    Action::Erase(_)
+                        | Action::EraseCurated(_)
+                        | Action::Retain(_)
+                        | Action::Purge(_)
                 )
             })
             .map(|step| step.id.clone())
             .collect();
         let (certify, certify_due) =
-            erasure::plan_certificates(self.requests, &earlier, self.grace(), self.now);
+            erasure::plan_certificates(self.requests, reach, &earlier, self.grace(), self.now);
         self.steps.extend(certify);
         leave_to_removal(&mut self.steps);
         due.extend(certify_due);
@@ -161,6 +169,8 @@ impl Night<'_> {
                 findings.extend(facts.discovery.findings.iter().cloned());
             }
         }
+        let left_out = reach.left_out.iter();
+        findings.extend(left_out.map(|(id, why)| why.finding(id)));
         due.sort();
         findings.sort();
         let tables = self.facts.table_versions();
@@ -197,11 +207,7 @@ impl Night<'_> {
         compactions
     }
 
-    fn erase_and_retain(
-        &mut self,
-        suspects: &Suspects,
-        compactions: &BTreeMap<String, Vec<String>>,
-    ) {
+    fn erase_and_retain(&mut self, reach: &Reach, compactions: &BTreeMap<String, Vec<String>>) {
         let mut retain = Vec::new();
         for policy in &self.policies.datasets {
             let Some(facts) = self.facts.datasets.get(&policy.name) else {
@@ -209,7 +215,7 @@ impl Night<'_> {
             };
             let tonight = compactions.get(&policy.name).map_or(&[][..], Vec::as_slice);
             let kept = retention::plan(policy, facts, tonight, self.now);
-            let erased = erasure::plan(policy, facts, suspects, self.requests, tonight);
+            let erased = erasure::plan(policy, facts, reach, self.requests, tonight);
             self.push(&policy.name, erased);
             retain.push((&policy.name, kept));
         }

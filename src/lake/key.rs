@@ -24,8 +24,12 @@ pub enum Purpose {
     Request,
     /// Hashes on the suppression list.
     Suppression,
+    /// Hashes that stand in redacted rows.
+    Redaction,
     /// Sealing the identifiers of an open request.
     Seal,
+    /// Signing certificates.
+    Sign,
     /// Recognising the key itself.
     Check,
 }
@@ -35,7 +39,9 @@ impl Purpose {
         match self {
             Self::Request => b"lakewarden/v1/request",
             Self::Suppression => b"lakewarden/v1/suppression",
+            Self::Redaction => b"lakewarden/v1/redaction",
             Self::Seal => b"lakewarden/v1/seal",
+            Self::Sign => b"lakewarden/v1/sign",
             Self::Check => b"lakewarden/v1/check",
         }
     }
@@ -90,7 +96,23 @@ impl Key {
                     .map_err(|error| KeyError::Missing(format!("{place}: {error}")))?;
                 Self::parse(&text).ok_or(KeyError::Malformed(place))
             }
+            KeySource::Command(words) => Self::from_command(words),
         }
+    }
+
+    fn from_command(words: &[String]) -> Result<Self, KeyError> {
+        let program = words.first().map(String::as_str).unwrap_or_default();
+        let missing = |why: String| KeyError::Missing(format!("command {program}: {why}"));
+        let output = std::process::Command::new(program)
+            .args(words.iter().skip(1))
+            .stderr(std::process::Stdio::inherit())
+            .output()
+            .map_err(|error| missing(error.to_string()))?;
+        if !output.status.success() {
+            return Err(missing(output.status.to_string()));
+        }
+        let text = String::from_utf8_lossy(&output.stdout);
+        Self::parse(&text).ok_or_else(|| KeyError::Malformed(format!("command {program}")))
     }
 
     /// A new random secret, in hex, as a key file holds it.
@@ -100,7 +122,7 @@ impl Key {
         Ok(hex::encode(secret))
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let secret = hex::decode(text)
             .ok()

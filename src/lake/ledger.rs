@@ -37,6 +37,9 @@ pub struct Counts {
     pub quarantined: u64,
     /// Events of erased subjects from before their request.
     pub suppressed: u64,
+    /// Such events that a law wants kept, written redacted.
+    #[serde(default)]
+    pub redacted: u64,
     /// Events already older than the policy keeps.
     pub expired: u64,
     /// Events that were there already.
@@ -50,6 +53,7 @@ impl Counts {
         self.written += other.written;
         self.quarantined += other.quarantined;
         self.suppressed += other.suppressed;
+        self.redacted += other.redacted;
         self.expired += other.expired;
         self.deduplicated += other.deduplicated;
     }
@@ -57,7 +61,12 @@ impl Counts {
     /// Invariant 1.
     pub fn are_conserved(&self) -> bool {
         self.read
-            == self.written + self.quarantined + self.suppressed + self.expired + self.deduplicated
+            == self.written
+                + self.quarantined
+                + self.suppressed
+                + self.redacted
+                + self.expired
+                + self.deduplicated
     }
 }
 
@@ -257,7 +266,7 @@ impl Ledger {
                 first_date: entry.first_date,
                 last_date: entry.last_date,
                 records: entry.counts.read,
-                suppressed: entry.counts.suppressed,
+                suppressed: entry.counts.suppressed + entry.counts.redacted,
                 has_broken: entry.counts.quarantined > 0,
                 damaged: entry.damaged,
             };

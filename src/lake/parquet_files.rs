@@ -19,14 +19,10 @@ use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStreamBuilder};
-use parquet::basic::{Compression, Type as PhysicalType, ZstdLevel};
-use parquet::bloom_filter::Sbbf;
+use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{
-    ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData, SortingColumn,
-};
+use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader, SortingColumn};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
-use parquet::file::statistics::Statistics;
 
 use super::sort::{column_at, is_sortable};
 use crate::decode::FieldPath;
@@ -138,11 +134,26 @@ pub fn decode(file: Bytes) -> Result<Vec<RecordBatch>, ParquetError> {
         .collect()
 }
 
+/// So much of a file's end is read at once: most footers are in it.
+const FOOTER_BYTES: usize = 64 * 1024;
+
 /// Reads ranges of one object as Parquet asks for them.
+#[derive(Clone)]
 pub struct RangeReader {
     store: Arc<dyn ObjectStore>,
     path: Path,
     size: u64,
+}
+
+impl RangeReader {
+    /// Reads the object of `size` bytes at `key`.
+    pub fn new(store: Arc<dyn ObjectStore>, key: &str, size: u64) -> Self {
+        Self {
+            store,
+            path: Path::from(key),
+            size,
+        }
+    }
 }
 
 impl AsyncFileReader for RangeReader {
@@ -169,6 +180,7 @@ impl AsyncFileReader for RangeReader {
             let size = self.size;
             Ok(Arc::new(
                 ParquetMetaDataReader::new()
+                    .with_prefetch_hint(Some(FOOTER_BYTES))
                     .load_and_finish(self, size)
                     .await?,
             ))
@@ -182,78 +194,8 @@ pub async fn open(
     path: &str,
     size: u64,
 ) -> Result<ParquetRecordBatchStreamBuilder<RangeReader>, ParquetError> {
-    let ranges = RangeReader {
-        store,
-        path: Path::from(path),
-        size,
-    };
+    let ranges = RangeReader::new(store, path, size);
     ParquetRecordBatchStreamBuilder::new(ranges).await
-}
-
-/// What to look for in a file.
-#[derive(Debug, Clone)]
-pub struct Wanted {
-    /// Where the value may stand.
-    pub path: FieldPath,
-    /// The identifier's canonical text.
-    pub text: String,
-}
-
-/// Whether a row of the file may hold one of `wanted`, by its Bloom filters alone. Rows with something in
-/// `rescued` and identifier columns without a filter count as maybe.
-pub async fn may_hold(
-    store: Arc<dyn ObjectStore>,
-    path: &str,
-    size: u64,
-    wanted: &[Wanted],
-    rescued: &str,
-) -> Result<bool, ParquetError> {
-    let mut builder = open(store, path, size).await?;
-    let leaves = leaf_paths(builder.schema());
-    for group in 0..builder.metadata().num_row_groups() {
-        let metadata = builder.metadata().row_group(group).clone();
-        if let Some(leaf) = leaves
-            .iter()
-            .position(|leaf| leaf.len() == 1 && leaf[0] == rescued)
-            && has_values(&metadata, leaf)
-        {
-            return Ok(true);
-        }
-        for want in wanted {
-            let Some(leaf) = leaves.iter().position(|leaf| leaf == want.path.names()) else {
-                continue;
-            };
-            let filter = builder
-                .get_row_group_column_bloom_filter(group, leaf)
-                .await?;
-            let physical = metadata.column(leaf).column_type();
-            if filter.is_none_or(|filter| filter_admits(&filter, physical, &want.text)) {
-                return Ok(true);
-            }
-        }
-    }
-    Ok(false)
-}
-
-fn has_values(group: &RowGroupMetaData, leaf: usize) -> bool {
-    let nulls = group
-        .column(leaf)
-        .statistics()
-        .and_then(Statistics::null_count_opt);
-    nulls.is_none_or(|nulls| nulls < u64::try_from(group.num_rows()).unwrap_or(u64::MAX))
-}
-
-fn filter_admits(filter: &Sbbf, physical: PhysicalType, text: &str) -> bool {
-    match physical {
-        PhysicalType::BYTE_ARRAY => filter.check(&text),
-        PhysicalType::INT64 => text
-            .parse::<i64>()
-            .is_ok_and(|number| filter.check(&number)),
-        PhysicalType::DOUBLE => text
-            .parse::<f64>()
-            .is_ok_and(|number| filter.check(&number)),
-        _ => true,
-    }
 }
 
 /// The leaf columns of a schema in Parquet's order, each as the field names that lead to it; list levels

@@ -150,22 +150,22 @@ pub fn sort_paths(policy: &DatasetPolicy) -> Vec<FieldPath> {
     paths
 }
 
-/// The fields of a dataset that hold identifiers.
+/// The fields of a dataset by which people are found.
 pub fn identifier_paths(policy: &DatasetPolicy) -> Vec<FieldPath> {
-    policy.pii.identifiers.values().flatten().cloned().collect()
+    policy.pii.paths()
 }
 
-/// Writes the rows of one day as a new file of the dataset's event table, reads it back, and answers with
-/// the file only if what came back is what `expected` says.
+/// Writes the rows of one day as a new file `path` of the dataset's event table, reads it back, and answers
+/// with the file only if what came back is what `expected` says.
 pub async fn write(
     site: &Site,
     policy: &DatasetPolicy,
+    path: String,
     day: NaiveDate,
     rows: &RecordBatch,
     expected: Tally,
 ) -> Result<DataFile, RowsError> {
     let folder = site.places.events(&policy.name);
-    let path = new_path(day);
     let (sort_by, identifiers) = (sort_paths(policy), identifier_paths(policy));
     let layout = Layout {
         sort_by: &sort_by,
@@ -191,6 +191,24 @@ pub fn new_path(day: NaiveDate) -> String {
         uuid::Uuid::new_v4()
     )
 }
+
+/// A name for redacted rows of the day: they have a file of their own, which goes when the law no longer
+/// wants them kept.
+pub fn redacted_path(day: NaiveDate) -> String {
+    format!(
+        "{PARTITION}={day}/{REDACTED}{}.zstd.parquet",
+        uuid::Uuid::new_v4()
+    )
+}
+
+/// Whether the file at `path` holds redacted rows.
+pub fn is_redacted(path: &str) -> bool {
+    path.rsplit('/')
+        .next()
+        .is_some_and(|name| name.starts_with(REDACTED))
+}
+
+const REDACTED: &str = "redacted-";
 
 /// The file, if what was read back of it is what was written (invariant 5).
 pub fn matched(

@@ -71,8 +71,12 @@ pub enum Action {
     Compact(Compact),
     /// Small files of an event table into larger ones; the rows stay the same.
     Fold(Fold),
+    /// Who belongs to the subjects of requests, before anything of them is deleted.
+    Identify(Identify),
     /// Subjects out of a dataset.
     Erase(Erase),
+    /// Subjects out of a curated table that carries identifiers.
+    EraseCurated(EraseCurated),
     /// What is too old out of a dataset.
     Retain(Retain),
     /// What is too old out of a curated table.
@@ -110,6 +114,28 @@ pub struct Fold {
     pub after: Vec<String>,
 }
 
+/// Requests whose subjects are identified, by links too, and put on the suppression list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identify {
+    /// Ids of the requests.
+    pub requests: Vec<String>,
+    /// Steps that may bring more links.
+    pub after: Vec<String>,
+}
+
+/// Subjects to erase from a curated table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EraseCurated {
+    /// The table.
+    pub table: String,
+    /// Ids of the requests.
+    pub requests: Vec<String>,
+    /// Files with a row of theirs.
+    pub files: Vec<DataFile>,
+    /// Steps that must have been done.
+    pub after: Vec<String>,
+}
+
 /// Subjects to erase from one dataset.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Erase {
@@ -117,7 +143,8 @@ pub struct Erase {
     pub dataset: String,
     /// Ids of the requests.
     pub requests: Vec<String>,
-    /// Table files that may hold a row of theirs.
+    /// Table files with a row of theirs. What earlier steps of the run bring, and what newly found links
+    /// lead to, is searched too.
     pub files: Vec<DataFile>,
     /// Raw object versions to search.
     pub raw: Vec<ObjectVersion>,
@@ -254,7 +281,9 @@ impl Action {
             Self::Fold(action) => Some(&action.dataset),
             Self::Erase(action) => Some(&action.dataset),
             Self::Retain(action) => Some(&action.dataset),
-            Self::RetainCurated(_)
+            Self::Identify(_)
+            | Self::EraseCurated(_)
+            | Self::RetainCurated(_)
             | Self::Curate(_)
             | Self::Purge(_)
             | Self::Checkpoint(_)
@@ -268,6 +297,8 @@ impl Action {
             Self::Compact(_)
             | Self::Fold(_)
             | Self::Curate(_)
+            | Self::Identify(_)
+            | Self::EraseCurated(_)
             | Self::RetainCurated(_)
             | Self::Checkpoint(_)
             | Self::Certify(_) => false,

@@ -4,6 +4,7 @@
 use super::dataset::{RetentionPolicy, retention};
 use super::error::{PolicyError, Position, Report, ValueError};
 use super::names::{check_partition, check_version, name_of_file};
+use super::pii::{self, PiiPolicy};
 use super::section::{Key, Section};
 use super::yaml;
 
@@ -18,6 +19,8 @@ pub struct CuratedPolicy {
     pub incremental: Incremental,
     /// How long it keeps rows.
     pub retention: RetentionPolicy,
+    /// Which of its columns identify a person, whose rows an erasure deletes.
+    pub pii: PiiPolicy,
     /// What must hold of every row: SQL conditions over the table's columns,
     /// or `not_null(column)`.
     pub checks: Vec<String>,
@@ -39,6 +42,7 @@ const FILE: &[Key] = &[
     Key::new("incremental", "by_partition"),
     Key::new("retention", "{ keep: 2 years }"),
     Key::new("checks", "[\"not_null(event_date)\"]"),
+    Key::new("pii", "{ identifiers: { user_id: [user_id] } }"),
 ];
 
 /// A policy, and where it says what other files may contradict.
@@ -80,6 +84,7 @@ fn curated(path: &str, file: &Section<'_>, query: Option<&str>) -> Option<Placed
     let partition = file.or_default("partition_by", (), check_partition);
     let incremental = file.or_default("incremental", Incremental::ByPartition, incremental);
     let retention = retention(file);
+    let pii = pii::read_curated(file);
     let checks = file.list_or_empty("checks", check);
     let query = checked_query(path, file, query);
     partition?;
@@ -91,6 +96,7 @@ fn curated(path: &str, file: &Section<'_>, query: Option<&str>) -> Option<Placed
             query: query?,
             incremental: incremental?,
             retention: retention?,
+            pii: pii?,
             checks: checks?,
         },
     })

@@ -1,9 +1,6 @@
 //! `datasets/<dataset>.yaml`: what people decided about one service's events.
 //!
-//! Hazard: a field that identifies a person and that the policy forgets would
-//! survive every erasure, so a policy names its identifiers or says outright
-//! that there are none. Rules that the program cannot carry out yet are refused,
-//! never ignored.
+//! Rules that the program cannot carry out are refused, never ignored.
 
 use std::collections::BTreeMap;
 
@@ -14,11 +11,12 @@ use super::discovery::{self, DiscoveryPolicy};
 use super::error::{PolicyError, Position, Report, ValueError};
 use super::field_path;
 use super::location::S3Location;
-use super::names::{check_partition, check_version, name, name_of_file};
+use super::names::{check_partition, check_version, name_of_file};
+use super::pii::{self, PiiPolicy, days_or_longer};
 use super::section::{Key, Section};
 use super::size::ByteSize;
 use super::span::Span;
-use super::yaml::{self, Content};
+use super::yaml;
 use crate::decode::{ColumnType, FieldPath, RawFormat};
 
 /// One service's events: where they come from and what happens to them.
@@ -123,14 +121,6 @@ pub struct RetentionPolicy {
     pub keep: Span,
 }
 
-/// Which fields identify a person. An erasure deletes the person's rows.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PiiPolicy {
-    /// Kind of identifier (`user_id`) → the fields that hold one, no field
-    /// twice; empty only if the policy says `pii: none`.
-    pub identifiers: BTreeMap<String, Vec<FieldPath>>,
-}
-
 const FILE: &[Key] = &[
     Key::new("version", "1"),
     Key::new("dataset", "cart"),
@@ -167,15 +157,6 @@ const SCHEMA: &[Key] = &[
     Key::new("types", "{ userId: text }"),
 ];
 pub(super) const RETENTION: &[Key] = &[Key::new("keep", "2 years")];
-const PII: &[Key] = &[
-    Key::new("identifiers", "{ user_id: [userId] }"),
-    Key::new("on_erasure", "delete"),
-    Key::not_yet("redact"),
-    Key::not_yet("legal_minimum"),
-    Key::not_yet("links"),
-];
-const KINDS: &[Key] = &[Key::any("[userId]")];
-
 const DEFAULT_FILE_SIZE: ByteSize = ByteSize::new(256 << 20);
 /// What S3 copies in one request.
 const LARGEST_FILE: ByteSize = ByteSize::new(5 << 30);
@@ -210,7 +191,7 @@ fn dataset(path: &str, file: &Section<'_>) -> Option<PlacedDataset> {
     let table = table(file);
     let schema = schema(file);
     let retention = retention(file);
-    let pii = pii(file);
+    let pii = pii::read(file);
     let (raw, location_at, inventory_at) = raw?;
     Some(PlacedDataset {
         file: path.to_owned(),
@@ -299,57 +280,6 @@ pub(super) fn retention(file: &Section<'_>) -> Option<RetentionPolicy> {
     Some(RetentionPolicy { keep })
 }
 
-fn pii(file: &Section<'_>) -> Option<PiiPolicy> {
-    if let Some(entry) = file.find("pii")
-        && matches!(&entry.value.content, Content::Text(text) if text == "none")
-    {
-        return Some(PiiPolicy {
-            identifiers: BTreeMap::new(),
-        });
-    }
-    let section = file.section("pii", PII)?;
-    let on_erasure = section.or_default("on_erasure", (), on_erasure);
-    let identifiers = identifiers(&section);
-    on_erasure?;
-    Some(PiiPolicy {
-        identifiers: identifiers?,
-    })
-}
-
-fn identifiers(pii: &Section<'_>) -> Option<BTreeMap<String, Vec<FieldPath>>> {
-    const HINT: &str = "write `identifiers: { user_id: [userId] }`, or `pii: none` if no field identifies a person";
-    let section = pii.section("identifiers", KINDS)?;
-    if section.entries().is_empty() {
-        section.refuse(
-            section.at(),
-            "`identifiers` under `pii` names no field",
-            HINT,
-        );
-    }
-    let mut identifiers: BTreeMap<String, Vec<FieldPath>> = BTreeMap::new();
-    for entry in section.entries() {
-        if let Err(why) = name(&entry.key) {
-            let message = format!("an identifier cannot be called `{}`: {why}", entry.key);
-            section.refuse(entry.at, message, "write `user_id: [userId]`");
-        }
-        let Some(paths) = section.list(entry, field_path::parse) else {
-            continue;
-        };
-        if paths.is_empty() {
-            let message = format!("the identifier `{}` names no field", entry.key);
-            section.refuse(entry.at, message, HINT);
-        }
-        for path in &paths {
-            if identifiers.values().flatten().any(|other| other == path) {
-                let message = format!("`{path}` is listed under two kinds of identifier");
-                section.refuse(entry.value.at, message, "keep one of the two");
-            }
-        }
-        identifiers.insert(entry.key.clone(), paths);
-    }
-    Some(identifiers)
-}
-
 /// Compressed JSON needs no word of its own: its first bytes tell.
 fn raw_format(text: &str) -> Result<RawFormat, ValueError> {
     match text {
@@ -365,14 +295,6 @@ fn after_compaction(text: &str) -> Result<Span, ValueError> {
         Some(span) => days_or_longer(span.trim_end()),
         None => Err(ValueError::new("it must end in `after compaction`")),
     }
-}
-
-fn days_or_longer(text: &str) -> Result<Span, ValueError> {
-    let span: Span = text.parse()?;
-    if span.is_whole_days() {
-        return Ok(span);
-    }
-    Err(ValueError::new("it must count days, months or years"))
 }
 
 fn time_unit(text: &str) -> Result<TimeUnit, ValueError> {
@@ -420,13 +342,5 @@ fn new_columns(text: &str) -> Result<usize, ValueError> {
         _ => Err(ValueError::new(format!(
             "it is a number between 1 and {MOST_NEW_COLUMNS}"
         ))),
-    }
-}
-
-fn on_erasure(text: &str) -> Result<(), ValueError> {
-    match text {
-        "delete" => Ok(()),
-        "redact" => Err(ValueError::new("redaction is not available yet")),
-        _ => Err(ValueError::new("it is delete")),
     }
 }

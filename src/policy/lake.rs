@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::erasure::{self, ErasurePolicy};
 use super::error::{PolicyError, Report, ValueError};
 use super::location::S3Location;
 use super::names::check_version;
@@ -30,6 +31,8 @@ pub struct LakePolicy {
     pub spill: Option<PathBuf>,
     /// Where the key comes from, with which identifiers are hashed.
     pub key: KeySource,
+    /// What holds for erasure requests in all datasets.
+    pub erasure: ErasurePolicy,
 }
 
 impl LakePolicy {
@@ -53,6 +56,8 @@ pub enum KeySource {
     Env(String),
     /// The file at this absolute path.
     File(PathBuf),
+    /// What this program prints, given these arguments; no shell is between.
+    Command(Vec<String>),
 }
 
 const FILE: &[Key] = &[
@@ -63,11 +68,13 @@ const FILE: &[Key] = &[
     Key::new("memory", "512 MB"),
     Key::new("spill", "/var/tmp/lakewarden"),
     Key::new("key", "{ env: LAKEWARDEN_KEY }"),
+    Key::new("erasure", erasure::SAMPLE),
 ];
 
 const KEY: &[Key] = &[
     Key::new("env", "LAKEWARDEN_KEY"),
     Key::new("file", "/etc/lakewarden/key"),
+    Key::new("command", "vault kv get -field=key secret/lakewarden"),
 ];
 
 const DEFAULT_MEMORY: ByteSize = ByteSize::new(512_000_000);
@@ -92,6 +99,7 @@ fn lake(file: &Section<'_>) -> Option<LakePolicy> {
     let memory = file.or_default("memory", DEFAULT_MEMORY, memory);
     let spill = file.or_default("spill", None, |text| absolute(text).map(Some));
     let key = key_source(file);
+    let erasure = erasure::read(file);
     Some(LakePolicy {
         location: location?,
         readers_grace: readers_grace?,
@@ -99,6 +107,7 @@ fn lake(file: &Section<'_>) -> Option<LakePolicy> {
         memory: memory?,
         spill: spill?,
         key: key?,
+        erasure: erasure?,
     })
 }
 
@@ -129,9 +138,11 @@ fn grace(text: &str) -> Result<Span, ValueError> {
 
 fn key_source(file: &Section<'_>) -> Option<KeySource> {
     let section = file.section("key", KEY)?;
-    match (section.find("env"), section.find("file")) {
-        (Some(_), None) => env_source(&section),
-        (None, Some(_)) => file_source(&section),
+    let sources = ["env", "file", "command"].map(|source| section.find(source).is_some());
+    match sources {
+        [true, false, false] => env_source(&section),
+        [false, true, false] => file_source(&section),
+        [false, false, true] => section.required("command", command).map(KeySource::Command),
         _ => {
             section.refuse(
                 section.at(),
@@ -169,6 +180,15 @@ fn file_source(section: &Section<'_>) -> Option<KeySource> {
         "write `file: /etc/lakewarden/key`, a file outside the lake and outside this folder",
     );
     None
+}
+
+/// A program and its arguments, parted by white space.
+fn command(text: &str) -> Result<Vec<String>, ValueError> {
+    let words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
+    if words.is_empty() {
+        return Err(ValueError::new("it names a program that prints the key"));
+    }
+    Ok(words)
 }
 
 fn is_variable_name(text: &str) -> bool {

@@ -23,12 +23,14 @@ mod column_types;
 mod curated;
 mod dataset;
 mod discovery;
+mod erasure;
 mod error;
 mod field_path;
 mod folder;
 mod lake;
 mod location;
 mod names;
+mod pii;
 mod section;
 mod size;
 mod span;
@@ -45,13 +47,15 @@ use aws_lc_rs::digest::{Context, SHA256};
 
 pub use curated::{CuratedPolicy, Incremental};
 pub use dataset::{
-    DatasetPolicy, EventsPolicy, OnNewField, PiiPolicy, RawPolicy, RetentionPolicy, SchemaPolicy,
-    TablePolicy, TimeUnit,
+    DatasetPolicy, EventsPolicy, OnNewField, RawPolicy, RetentionPolicy, SchemaPolicy, TablePolicy,
+    TimeUnit,
 };
 pub use discovery::{DatePattern, DiscoveryPolicy, KeyRule};
+pub use erasure::ErasurePolicy;
 pub use error::{PolicyError, PolicyErrors, ValueError};
 pub use lake::{KeySource, LakePolicy};
 pub use location::S3Location;
+pub use pii::{Compare, IdentifyingFields, OnErasure, PiiPolicy, Redaction, Replacement, TOGETHER};
 pub use size::ByteSize;
 pub use span::Span;
 
@@ -120,7 +124,10 @@ impl Policies {
     pub fn identifier_kinds(&self) -> BTreeSet<&str> {
         self.datasets
             .iter()
-            .flat_map(|dataset| dataset.pii.identifiers.keys())
+            .flat_map(|dataset| {
+                let pii = &dataset.pii;
+                pii.identifiers.keys().chain(pii.composites.keys())
+            })
             .map(String::as_str)
             .collect()
     }
@@ -182,6 +189,15 @@ impl Draft {
             .map(|placed| placed.policy)
             .collect();
         curated.sort_by(|one, other| one.table.cmp(&other.table));
+        let owners: BTreeSet<String> = datasets
+            .iter()
+            .flat_map(|policy| policy.pii.links.keys().map(|path| policy.pii.kind_of(path)))
+            .collect();
+        let datasets_pii = datasets.iter_mut().map(|policy| &mut policy.pii);
+        for pii in datasets_pii.chain(curated.iter_mut().map(|policy| &mut policy.pii)) {
+            pii.compare.clone_from(&lake.erasure.compare);
+            pii.owners.clone_from(&owners);
+        }
         Ok(Policies {
             lake,
             datasets,

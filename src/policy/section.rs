@@ -12,8 +12,8 @@ use super::yaml::{Content, Entry, Node};
 /// A key that a section knows.
 pub(super) struct Key {
     name: &'static str,
-    /// A good value, for hints; none for a key that is planned but not available.
-    sample: Option<&'static str>,
+    /// A good value, for hints.
+    sample: &'static str,
 }
 
 /// Stands for keys that the writer of the policy chooses.
@@ -21,15 +21,7 @@ const ANY: &str = "*";
 
 impl Key {
     pub const fn new(name: &'static str, sample: &'static str) -> Self {
-        Self {
-            name,
-            sample: Some(sample),
-        }
-    }
-
-    /// A key of the design that this version of the program does not carry out.
-    pub const fn not_yet(name: &'static str) -> Self {
-        Self { name, sample: None }
+        Self { name, sample }
     }
 
     /// Any key that has no entry of its own.
@@ -298,31 +290,16 @@ impl<'a> Section<'a> {
     }
 
     fn refuse_unknown(&self, entry: &Entry) {
-        let known = self
-            .keys
-            .iter()
-            .find(|key| key.name == entry.key || key.name == ANY);
-        match known {
-            Some(Key { sample: None, .. }) => {
-                let message = format!("{} is not available yet", self.label(&entry.key));
-                self.report.refuse(entry.at, message, "remove it");
-            }
-            Some(_) => {}
-            None => {
-                let message = format!("unknown key {}", self.label(&entry.key));
-                let hint = self.unknown_hint(&entry.key);
-                self.report.refuse(entry.at, message, hint);
-            }
+        let mut keys = self.keys.iter();
+        if !keys.any(|key| key.name == entry.key || key.name == ANY) {
+            let message = format!("unknown key {}", self.label(&entry.key));
+            let hint = self.unknown_hint(&entry.key);
+            self.report.refuse(entry.at, message, hint);
         }
     }
 
     fn unknown_hint(&self, unknown: &str) -> String {
-        let names: Vec<&str> = self
-            .keys
-            .iter()
-            .filter(|key| key.sample.is_some())
-            .map(|key| key.name)
-            .collect();
+        let names: Vec<&str> = self.keys.iter().map(|key| key.name).collect();
         if let [only] = names.as_slice() {
             return self.sample_hint(only);
         }
@@ -333,10 +310,9 @@ impl<'a> Section<'a> {
     }
 
     fn sample(&self, name: &str) -> Option<&'static str> {
-        self.keys
-            .iter()
-            .find(|key| key.name == name || key.name == ANY)?
-            .sample
+        let mut keys = self.keys.iter();
+        let key = keys.find(|key| key.name == name || key.name == ANY)?;
+        Some(key.sample)
     }
 
     fn sample_hint(&self, name: &str) -> String {

@@ -10,6 +10,7 @@ use crate::lake::error::S3Error;
 use crate::lake::facts::{FactsError, Grace, TableFacts};
 use crate::lake::ledger::{Entry, Ledger};
 use crate::lake::raw::{self, Rewritten, time_rule};
+use crate::lake::rows::is_redacted;
 use crate::lake::s3::{ObjectVersion, by_key};
 use crate::lake::site::Site;
 use crate::lake::tables::{Change, DataFile, Table, TableError};
@@ -73,7 +74,8 @@ pub async fn apply(
         .map(|version| version.key.as_str())
         .collect();
     let leftovers = tonight.iter().filter(|entry| {
-        !entry.damaged && (entry.counts.expired > 0 || entry.counts.suppressed > 0)
+        let counts = entry.counts;
+        !entry.damaged && counts.expired + counts.suppressed + counts.redacted > 0
     });
     if site.may_destroy {
         keys.extend(step.older.iter().map(String::as_str));
@@ -112,7 +114,7 @@ async fn trim(
     let rule = time_rule(&policy.events);
     let goes = |record: &Record<'_>| {
         let Ok(event) = &record.content else {
-            return site.suppression.mentions(record.bytes);
+            return site.suppression.mentions(record.bytes, &policy.pii);
         };
         match decode::event_time(event, &rule) {
             Ok(time) => {
@@ -155,7 +157,12 @@ async fn drop_files(
     let Some(mut table) = Table::open(Arc::clone(&site.store), folder).await? else {
         return Ok(0);
     };
-    let is_due = |live: &DataFile| files.iter().any(|file| file.event_date == live.event_date);
+    let is_due = |live: &DataFile| {
+        let same_day = |file: &&DataFile| file.event_date == live.event_date;
+        // Of a day that stays, the redacted rows may go.
+        let whole_day = |file: &DataFile| !is_redacted(&file.path) || file.path == live.path;
+        files.iter().filter(same_day).any(whole_day)
+    };
     let remove: Vec<DataFile> = table.files()?.into_iter().filter(is_due).collect();
     if remove.is_empty() {
         return Ok(0);

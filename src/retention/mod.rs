@@ -14,7 +14,9 @@ use chrono::{DateTime, NaiveDate, Utc};
 
 use crate::lake::facts::{DatasetFacts, Grace, TableFacts};
 use crate::lake::ledger::{KnownObject, Ledger};
+use crate::lake::rows::is_redacted;
 use crate::lake::s3::{ObjectVersion, by_key};
+use crate::lake::subject::kept_by_law;
 use crate::lake::tables::DataFile;
 use crate::plan::{Action, Due, Purge, Retain, RetainCurated, Step, megabytes, total_size};
 use crate::policy::{CuratedPolicy, DatasetPolicy};
@@ -30,7 +32,8 @@ pub fn plan(
     now: DateTime<Utc>,
 ) -> Option<Step> {
     let keep_from = policy.retention.keep.before_date(now.date_naive());
-    let files = too_old(&facts.events, keep_from);
+    let mut files = too_old(&facts.events, keep_from);
+    files.extend(no_longer_kept_by_law(policy, facts, keep_from, now));
     let (raw, trim) = raw_fates(policy, facts, keep_from, now);
     let quarantine = old_quarantine(policy, facts, now);
     let nothing = files.is_empty() && raw.is_empty() && trim.is_empty() && quarantine.is_empty();
@@ -161,6 +164,21 @@ fn too_old(table: &TableFacts, keep_from: NaiveDate) -> Vec<DataFile> {
         .filter(|file| file.event_date < keep_from)
         .cloned()
         .collect()
+}
+
+/// Redacted rows that no law wants kept any more (GDPR Art. 17(3)).
+fn no_longer_kept_by_law(
+    policy: &DatasetPolicy,
+    facts: &DatasetFacts,
+    keep_from: NaiveDate,
+    now: DateTime<Utc>,
+) -> Vec<DataFile> {
+    let goes = |file: &&DataFile| {
+        is_redacted(&file.path)
+            && file.event_date >= keep_from
+            && kept_by_law(&policy.pii, file.event_date, now.date_naive()).is_none()
+    };
+    facts.events.files.iter().filter(goes).cloned().collect()
 }
 
 /// The raw object versions that go whole, and the current ones that lose records.

@@ -52,37 +52,61 @@ fn an_unknown_key_names_its_place_and_the_right_one() {
             "pii:\n",
             "pii:\n  mask: all\n",
             "12:3: unknown key `mask` under `pii`",
-            "the keys here are identifiers, on_erasure",
+            "the keys here are identifiers, links, not_personal, on_erasure, redact, legal_minimum",
         ),
     ]);
 }
 
 #[test]
-fn what_is_not_available_yet_is_refused_as_such() {
+fn redaction_needs_a_basis_an_end_and_every_field_that_identifies() {
     check_table(&[
         (
             "pii:\n",
             "pii:\n  on_erasure: redact\n",
-            "12:15: `on_erasure` under `pii` cannot be `redact`: redaction is not available yet",
-            "write `on_erasure: delete`",
+            "11:1: `on_erasure: redact` keeps rows of an erased person, which needs a legal basis and an end",
+            "write `legal_minimum: { keep: 90 days, reason: \"chargebacks\" }`, or `on_erasure: delete`",
+        ),
+        (
+            "pii:\n",
+            "pii:\n  on_erasure: redact\n  legal_minimum: { keep: 90 days }\n  redact: { userId: hash }\n",
+            "13:3: `reason` under `pii.legal_minimum` is missing",
+            "write `reason: chargebacks`",
+        ),
+        (
+            "pii:\n",
+            "pii:\n  on_erasure: redact\n  legal_minimum: { keep: 90 days, reason: x }\n  redact: { email: null }\n",
+            "14:11: `redact` under `pii` leaves `userId`, by which the person could still be found",
+            "add `userId: hash` or `userId: null`",
+        ),
+        (
+            "pii:\n",
+            "pii:\n  on_erasure: redact\n  legal_minimum: { keep: 90 days, reason: x }\n  redact: { userId: blank }\n",
+            "14:21: `userId` under `pii.redact` cannot be `blank`: it is null, hash or `constant TEXT`",
+            "write `userId: hash`",
         ),
         (
             "pii:\n",
             "pii:\n  redact: { userId: hash }\n",
-            "12:3: `redact` under `pii` is not available yet",
-            "remove it",
+            "12:3: `redact` under `pii` says nothing while `on_erasure` is `delete`",
+            "write `on_erasure: redact`, or remove it",
         ),
         (
             "pii:\n",
             "pii:\n  legal_minimum: { keep: 90 days, reason: x }\n",
-            "12:3: `legal_minimum` under `pii` is not available yet",
-            "remove it",
+            "12:3: `legal_minimum` under `pii` says nothing while `on_erasure` is `delete`",
+            "write `on_erasure: redact`, or remove it",
         ),
         (
             "pii:\n",
-            "pii:\n  links: { userId: [sessionId] }\n",
-            "12:3: `links` under `pii` is not available yet",
-            "remove it",
+            "pii:\n  on_erasure: hash\n",
+            "12:15: `on_erasure` under `pii` cannot be `hash`: it is delete or redact",
+            "write `on_erasure: delete`",
+        ),
+        (
+            "pii:\n",
+            "pii:\n  links: { userId: [userId] }\n",
+            "12:20: `userId` under `pii.links` leads to itself",
+            "remove it from its own list",
         ),
     ]);
 }

@@ -129,9 +129,9 @@ fn a_wrong_curated_setting_says_why_and_what_instead() {
             "4:9: `checks` must be a list\n  hint: write `checks: [not_null(event_date)]`",
         ),
         (
-            "pii: none",
-            "4:1: unknown key `pii`\n  \
-             hint: the keys here are version, table, partition_by, incremental, retention, checks",
+            "raw: none",
+            "4:1: unknown key `raw`\n  \
+             hint: the keys here are version, table, partition_by, incremental, retention, checks, pii",
         ),
     ];
     for (line, refusal) in table {

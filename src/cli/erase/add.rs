@@ -1,0 +1,215 @@
+//! `erase add`: file one request, or a file of them. What it would hit is shown first.
+
+use std::io::Read as _;
+use std::path::PathBuf;
+
+use chrono::NaiveDate;
+
+use super::list::{Listed, Shown};
+use super::writer;
+use crate::cli::open::Opened;
+use crate::cli::{Exit, Failure, Global};
+use crate::erasure;
+use crate::erasure::filing::{self, Handed};
+use crate::erasure::request::{self, Filing, OpenRequest, Request, Written};
+use crate::lake::facts::Places;
+use crate::lake::key::{Key, KeyError};
+use crate::lake::s3::WriteS3;
+
+/// Arguments of `erase add`.
+#[derive(Debug, clap::Args)]
+pub struct Add {
+    /// `KIND=VALUE`, such as `user_id=789456`; several for one subject. `-` reads such lines from standard
+    /// input, which leaves no trace in the shell's history.
+    #[arg(long, value_name = "KIND=VALUE", required_unless_present = "file")]
+    identifier: Vec<String>,
+    /// A file of requests, a line each: CSV with a header, or JSON lines. `-` is standard input.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["identifier", "received"])]
+    file: Option<PathBuf>,
+    /// The day on which the subject asked, if it was not today: the month of Art. 12(3) starts there.
+    #[arg(long, value_name = "DATE")]
+    received: Option<NaiveDate>,
+    /// The number under which the request is known elsewhere.
+    #[arg(long, value_name = "TEXT")]
+    reference: Option<String>,
+    /// Who made sure that the subject is who they say.
+    #[arg(long, value_name = "NAME")]
+    identity_checked_by: Option<String>,
+    /// Who approved the request.
+    #[arg(long, value_name = "NAME")]
+    approved_by: Option<String>,
+    /// Let it hit up to so many rows, more than `max_rows_per_subject`.
+    #[arg(long, value_name = "ROWS")]
+    confirm_rows: Option<u64>,
+    /// Show what it would hit, and file nothing.
+    #[arg(long)]
+    preview: bool,
+}
+
+/// Files what `add` says.
+pub async fn main(global: &Global, lake: &Opened, add: &Add) -> Result<(), Failure> {
+    let handed = handed(lake, add)?;
+    let key = lake.key().map_err(Failure::from_error)?;
+    refuse_other_key(lake, &key).await?;
+    let mut requests = Vec::with_capacity(handed.len());
+    for handed in handed {
+        requests.push(new(lake, &key, handed, add)?);
+    }
+    let reader = lake.reader();
+    let reach = erasure::reach_unfiled(&reader, &lake.policies, &mut requests).await;
+    let reach = reach.map_err(Failure::from_error)?;
+    if let (None, Some(why)) = (&add.file, reach.left_out.values().next()) {
+        return Err(Failure::new(
+            Exit::Confirm,
+            why.to_string(),
+            "nothing was filed; give `--confirm-rows` with that number if it is right",
+        ));
+    }
+    for (number, open) in requests.iter_mut().enumerate() {
+        open.request.preview = reach.of(number);
+        open.request.linked_ids = open.linked.len() as u64;
+    }
+    if !add.preview {
+        file(lake, &requests).await?;
+    }
+    let now = lake.clock.now();
+    let shown = requests.iter().map(|open| Shown::whole(&open.request, now));
+    crate::cli::print(global, &Listed(shown.collect()))
+}
+
+async fn file(lake: &Opened, requests: &[OpenRequest]) -> Result<(), Failure> {
+    let s3: WriteS3 = writer(lake).await?;
+    let places = Places::new(&lake.policies.lake.location);
+    for open in requests {
+        let filed = open.request.file(&s3, &places).await;
+        filed.map_err(Failure::from_error)?;
+    }
+    Ok(())
+}
+
+fn new(lake: &Opened, key: &Key, handed: Handed, add: &Add) -> Result<OpenRequest, Failure> {
+    let now = lake.clock.now();
+    let received = filing::received_at(handed.received, now);
+    let received =
+        received.map_err(|why| Failure::usage(format!("line {}: {why}", handed.line), ""))?;
+    let policy = &lake.policies.lake.erasure;
+    let request = Request::new(key, policy, received, &handed.written, handed.filing);
+    let mut request = request.map_err(Failure::from_error)?;
+    request.confirmed_rows = add.confirm_rows;
+    Ok(OpenRequest {
+        request,
+        written: handed.written,
+        linked: std::collections::BTreeSet::new(),
+        etag: String::new(),
+    })
+}
+
+/// What is sealed with another key could not be carried out.
+async fn refuse_other_key(lake: &Opened, key: &Key) -> Result<(), Failure> {
+    let places = Places::new(&lake.policies.lake.location);
+    let all = request::all(&lake.reader(), &places).await;
+    let mark = key.mark().map_err(Failure::from_error)?;
+    match all
+        .map_err(Failure::from_error)?
+        .iter()
+        .find(|(other, _)| other.key != mark)
+    {
+        Some((other, _)) => {
+            let changed = KeyError::Changed(format!("erasure request {}", other.id));
+            Err(Failure::from_error(changed))
+        }
+        None => Ok(()),
+    }
+}
+
+fn handed(lake: &Opened, add: &Add) -> Result<Vec<Handed>, Failure> {
+    let Some(path) = &add.file else {
+        return Ok(vec![Handed {
+            line: 1,
+            received: add.received,
+            written: written(lake, &add.identifier)?,
+            filing: said(add),
+        }]);
+    };
+    let bytes = if path.as_os_str() == "-" {
+        standard_input()?.into_bytes()
+    } else {
+        std::fs::read(path).map_err(|error| {
+            Failure::usage(format!("could not read {}: {error}", path.display()), "")
+        })?
+    };
+    let handed_in = filing::read(&bytes, &lake.policies.identifier_kinds());
+    if let Some(first) = handed_in.misread.first() {
+        return Err(Failure::usage(
+            format!(
+                "{} of its lines are no requests; {first}",
+                handed_in.misread.len()
+            ),
+            "nothing was filed; mend the file and give it again",
+        ));
+    }
+    Ok(handed_in.requests)
+}
+
+fn said(add: &Add) -> Filing {
+    Filing {
+        reference: add.reference.clone(),
+        identity_checked_by: add.identity_checked_by.clone(),
+        approved_by: add.approved_by.clone(),
+    }
+}
+
+/// The identifiers that the arguments name, those on standard input for `-`.
+pub fn written(lake: &Opened, arguments: &[String]) -> Result<Written, Failure> {
+    let mut lines = Vec::new();
+    for text in arguments {
+        if text == "-" {
+            let input = standard_input()?;
+            let told = input.lines().map(str::trim).filter(|line| !line.is_empty());
+            lines.extend(told.map(str::to_owned));
+        } else {
+            lines.push(text.clone());
+        }
+    }
+    let mut written = Written::default();
+    for line in &lines {
+        written.0.push(identifier(lake, line)?);
+    }
+    if written.0.is_empty() {
+        return Err(Failure::usage(
+            "no identifier was given",
+            "write KIND=VALUE, such as user_id=789456",
+        ));
+    }
+    Ok(written)
+}
+
+fn standard_input() -> Result<String, Failure> {
+    let mut text = String::new();
+    std::io::stdin()
+        .read_to_string(&mut text)
+        .map_err(Failure::from_error)?;
+    Ok(text)
+}
+
+/// The value is never repeated in an error.
+fn identifier(lake: &Opened, line: &str) -> Result<(String, String), Failure> {
+    let kinds: Vec<&str> = lake.policies.identifier_kinds().into_iter().collect();
+    let hint = format!(
+        "write KIND=VALUE; the policies know the kinds {}",
+        kinds.join(", ")
+    );
+    let Some((kind, value)) = line.split_once('=') else {
+        return Err(Failure::usage("an identifier has no `=`", &hint));
+    };
+    if !kinds.contains(&kind) {
+        return Err(Failure::usage(
+            "an identifier's kind is in no policy",
+            &hint,
+        ));
+    }
+    if value.trim().is_empty() {
+        return Err(Failure::usage(format!("the {kind} is empty"), &hint));
+    }
+    Ok((kind.to_owned(), value.to_owned()))
+}

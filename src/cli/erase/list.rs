@@ -1,0 +1,195 @@
+//! `erase list` and `erase show`: how far requests are. Nothing of the subject is shown.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+
+use super::find;
+use crate::cli::open::Opened;
+use crate::cli::{Failure, Global};
+use crate::erasure::request::{self, Decision, Filing, Passed, Reached, Recipient, Request, State};
+use crate::lake::facts::Places;
+
+/// Arguments of `erase list`.
+#[derive(Debug, clap::Args)]
+pub struct List {
+    /// Only those that runs still have to do with.
+    #[arg(long)]
+    open: bool,
+}
+
+pub async fn main(global: &Global, lake: &Opened, list: &List) -> Result<(), Failure> {
+    let places = Places::new(&lake.policies.lake.location);
+    let mut all = request::all(&lake.reader(), &places)
+        .await
+        .map_err(Failure::from_error)?;
+    all.retain(|(request, _)| request.state.is_open() || !list.open);
+    all.sort_by_key(|(request, _)| (!request.state.is_open(), request.deadline));
+    let now = lake.clock.now();
+    let shown = all.iter().map(|(request, _)| Shown::of(request, now));
+    crate::cli::print(global, &Listed(shown.collect()))
+}
+
+pub async fn show(global: &Global, lake: &Opened, id: &str) -> Result<(), Failure> {
+    let (request, _) = find(lake, id).await?;
+    let shown = Shown::whole(&request, lake.clock.now());
+    crate::cli::print(global, &Listed(vec![shown]))
+}
+
+/// A request as it is shown: nothing of the subject.
+#[derive(Debug, serde::Serialize)]
+pub struct Shown {
+    id: String,
+    state: State,
+    received: DateTime<Utc>,
+    deadline: DateTime<Utc>,
+    erased_at: Option<DateTime<Utc>>,
+    certified_at: Option<DateTime<Utc>>,
+    overdue: bool,
+    #[serde(flatten)]
+    filing: Filing,
+    recipients: Vec<Recipient>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<Details>,
+}
+
+/// What is shown of one request, but not in a list.
+#[derive(Debug, serde::Serialize)]
+struct Details {
+    preview: BTreeMap<String, Reached>,
+    linked_ids: u64,
+    confirmed_rows: Option<u64>,
+    decision: Option<Decision>,
+    extended: Option<Decision>,
+    history: Vec<Passed>,
+}
+
+impl Shown {
+    /// As a line of a list.
+    pub fn of(request: &Request, now: DateTime<Utc>) -> Self {
+        Self {
+            overdue: request.is_overdue(now),
+            id: request.id.clone(),
+            state: request.state,
+            received: request.received,
+            deadline: request.deadline,
+            erased_at: request.erased_at,
+            certified_at: request.certified_at,
+            filing: request.filing.clone(),
+            recipients: request.recipients.clone(),
+            details: None,
+        }
+    }
+
+    /// With all that is known of it.
+    pub fn whole(request: &Request, now: DateTime<Utc>) -> Self {
+        Self {
+            details: Some(Details {
+                preview: request.preview.clone(),
+                linked_ids: request.linked_ids,
+                confirmed_rows: request.confirmed_rows,
+                decision: request.decision.clone(),
+                extended: request.extended.clone(),
+                history: request.history.clone(),
+            }),
+            ..Self::of(request, now)
+        }
+    }
+}
+
+/// Requests, one below the other.
+#[derive(Debug, serde::Serialize)]
+#[serde(transparent)]
+pub struct Listed(pub Vec<Shown>);
+
+impl fmt::Display for Listed {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for shown in &self.0 {
+            shown.fmt_line(formatter)?;
+            if let Some(details) = &shown.details {
+                details.fmt(formatter)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Shown {
+    fn fmt_line(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match self.state {
+            State::Received => "received, the next run erases".to_owned(),
+            State::Planned => "planned, a run has begun".to_owned(),
+            State::Erased => "erased, not certified yet".to_owned(),
+            other => other.to_string(),
+        };
+        write!(
+            formatter,
+            "{}  {state}  received {}  deadline {}",
+            self.id,
+            self.received.format("%Y-%m-%d"),
+            self.deadline.format("%Y-%m-%d"),
+        )?;
+        if let Some(reference) = &self.filing.reference {
+            write!(formatter, "  {reference}")?;
+        }
+        let waiting = self
+            .recipients
+            .iter()
+            .filter(|one| one.acknowledged.is_none())
+            .count();
+        if waiting > 0 && self.certified_at.is_some() {
+            write!(formatter, "  {waiting} recipient(s) still to acknowledge")?;
+        }
+        writeln!(formatter, "{}", if self.overdue { "  OVERDUE" } else { "" })
+    }
+}
+
+impl fmt::Display for Details {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.preview.is_empty() {
+            writeln!(formatter, "  no rows were found when it was filed")?;
+        }
+        for (table, reached) in &self.preview {
+            let (first, last) = (reached.days.first(), reached.days.last());
+            if let (Some(first), Some(last)) = (first, last) {
+                writeln!(
+                    formatter,
+                    "  {table}: {} rows on {} day(s) from {first} to {last}",
+                    reached.rows,
+                    reached.days.len()
+                )?;
+            }
+        }
+        if self.linked_ids > 0 {
+            writeln!(formatter, "  {} linked ids", self.linked_ids)?;
+        }
+        if let Some(rows) = self.confirmed_rows {
+            writeln!(formatter, "  confirmed for up to {rows} rows")?;
+        }
+        if let Some(decision) = &self.decision {
+            writeln!(
+                formatter,
+                "  since {}: {}",
+                decision.at.format("%Y-%m-%d"),
+                decision.reason
+            )?;
+        }
+        if let Some(extended) = &self.extended {
+            writeln!(
+                formatter,
+                "  deadline extended (Art. 12(3)): {}",
+                extended.reason
+            )?;
+        }
+        for passed in &self.history {
+            writeln!(
+                formatter,
+                "  {}  {}",
+                passed.at.format("%Y-%m-%d %H:%M UTC"),
+                passed.state
+            )?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,240 @@
+//! Who belongs to a subject, and which rows are theirs: links are followed from event to event, over all
+//! tables, until they lead to nothing new (invariant 8). All pending requests share the passes.
+//!
+//! Hazard: an id that many people share leads to all of them. So an event that names somebody else is not
+//! followed (see [`Roster`]), and a subject that reaches more ids or rows than the policy allows is left
+//! to a person to decide about.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+use object_store::ObjectStore;
+
+use super::request::{OpenRequest, Reached};
+use crate::lake::facts::{Facts, Places};
+use crate::lake::search::{FileHits, search};
+use crate::lake::subject::{Identifier, Roster, Subject};
+use crate::lake::tables::{DataFile, TableError};
+use crate::policy::{ErasurePolicy, PiiPolicy, Policies, S3Location};
+
+/// A table to look through.
+pub struct Searched<'a> {
+    /// Its name.
+    pub name: String,
+    /// Its folder.
+    pub folder: S3Location,
+    /// Where identifiers stand in it.
+    pub pii: &'a PiiPolicy,
+    /// Its live files.
+    pub files: Vec<DataFile>,
+    /// Those that have not been looked through for what is known of the subjects.
+    pub fresh: Vec<DataFile>,
+}
+
+/// All tables that hold identifiers, with the files that `facts` know, none looked through yet.
+pub fn tables<'a>(policies: &'a Policies, facts: &Facts) -> Vec<Searched<'a>> {
+    let places = Places::new(&policies.lake.location);
+    let events = policies
+        .datasets
+        .iter()
+        .map(|policy| (&policy.name, places.events(&policy.name), &policy.pii));
+    let curated = policies
+        .curated
+        .iter()
+        .map(|policy| (&policy.table, places.curated(&policy.table), &policy.pii));
+    let mut tables = Vec::new();
+    for (name, folder, pii) in events.chain(curated) {
+        let files = facts.table(name).map(|table| table.files.clone());
+        let files = files.filter(|files| !files.is_empty() && !pii.fields().is_empty());
+        if let Some(files) = files {
+            tables.push(Searched {
+                name: name.clone(),
+                folder,
+                pii,
+                fresh: files.clone(),
+                files,
+            });
+        }
+    }
+    tables
+}
+
+/// What was found of all subjects.
+#[derive(Debug, Default)]
+pub struct Reach {
+    /// By table: the files with rows of a subject.
+    pub tables: BTreeMap<String, Vec<FileHits>>,
+    /// By request: why it is left to a person.
+    pub left_out: BTreeMap<String, Excess>,
+}
+
+/// Why a person has to look at a request first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Excess {
+    /// It would hit more rows than it may.
+    Rows {
+        /// So many.
+        rows: u64,
+        /// So many it may.
+        most: u64,
+    },
+    /// More linked ids than these.
+    Links {
+        /// So many there may be.
+        most: u64,
+    },
+}
+
+impl fmt::Display for Excess {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rows { rows, most } => write!(
+                formatter,
+                "it would hit {rows} rows, more than {most} (max_rows_per_subject): the identifier may be \
+                 mistyped, or shared by many"
+            ),
+            Self::Links { most } => write!(
+                formatter,
+                "links lead to more than {most} ids (max_linked_ids), so they may lead to other people: look at \
+                 `links` in the policies"
+            ),
+        }
+    }
+}
+
+impl Excess {
+    /// What to tell people of the request called `id`.
+    pub fn finding(&self, id: &str) -> String {
+        let remedy = match self {
+            Self::Rows { rows, .. } => format!(
+                "; `erase confirm {id} --rows {rows}` if it is right, else `erase cancel {id}`"
+            ),
+            Self::Links { .. } => String::new(),
+        };
+        format!("erasure request {id} is not carried out: {self}{remedy}")
+    }
+}
+
+impl Reach {
+    /// What the subject of this number would lose, by table.
+    pub fn of(&self, number: usize) -> BTreeMap<String, Reached> {
+        let mut reached: BTreeMap<String, Reached> = BTreeMap::new();
+        for (name, files) in &self.tables {
+            for file in files {
+                let hits = file.groups.values().flatten();
+                let rows = hits.filter(|hit| hit.subject as usize == number).count() as u64;
+                if rows > 0 {
+                    let table = reached.entry(name.clone()).or_default();
+                    table.rows += rows;
+                    table.days.insert(file.file.event_date);
+                }
+            }
+        }
+        reached
+    }
+
+    /// Forgets the rows of subjects that are left out, so that they stay.
+    fn drop_subjects(&mut self, numbers: &BTreeSet<u32>) {
+        for files in self.tables.values_mut() {
+            for file in files.iter_mut() {
+                for hits in file.groups.values_mut() {
+                    hits.retain(|hit| !numbers.contains(&hit.subject));
+                }
+                file.groups.retain(|_, hits| !hits.is_empty());
+            }
+            files.retain(|file| !file.groups.is_empty());
+        }
+    }
+}
+
+/// Follows the links of `requests` until they lead to nothing new; `requests` get what was found.
+pub async fn close(
+    store: &Arc<dyn ObjectStore>,
+    policy: &ErasurePolicy,
+    tables: &[Searched<'_>],
+    requests: &mut [&mut OpenRequest],
+) -> Result<Reach, TableError> {
+    let mut subjects: Vec<Subject> = requests.iter().map(|open| open.subject(policy)).collect();
+    let mut reach = Reach::default();
+    let mut too_many: BTreeSet<u32> = BTreeSet::new();
+    let known = subjects
+        .iter()
+        .flat_map(|subject| subject.named.iter().chain(&subject.linked));
+    let mut sought: BTreeSet<Identifier> = known.cloned().collect();
+    let mut is_first = true;
+    while !sought.is_empty() {
+        let mut new = BTreeSet::new();
+        for table in tables {
+            let files = if is_first { &table.fresh } else { &table.files };
+            let roster = Arc::new(Roster::new(table.pii, &subjects));
+            let values = Arc::new(roster.sought(&sought));
+            let found = search(store, &table.folder, files, &roster, &values).await?;
+            merge(
+                reach.tables.entry(table.name.clone()).or_default(),
+                found.files,
+            );
+            for (number, id) in found.links {
+                let Some(subject) = subjects.get_mut(number) else {
+                    continue;
+                };
+                if !subject.named.contains(&id) && subject.linked.insert(id.clone()) {
+                    new.insert(id);
+                }
+            }
+        }
+        for (number, subject) in (0_u32..).zip(&subjects) {
+            if subject.linked.len() as u64 > policy.max_linked_ids && too_many.insert(number) {
+                new.retain(|id| !subject.linked.contains(id));
+            }
+        }
+        sought = new;
+        is_first = false;
+    }
+    for (number, (open, subject)) in requests.iter_mut().zip(subjects).enumerate() {
+        let number_in_hits = u32::try_from(number).unwrap_or(u32::MAX);
+        if let Some(why) = excess(open, &reach.of(number), &subject, policy) {
+            reach.left_out.insert(open.request.id.clone(), why);
+            too_many.insert(number_in_hits);
+        } else {
+            open.linked = subject.linked;
+        }
+    }
+    reach.drop_subjects(&too_many);
+    Ok(reach)
+}
+
+fn excess(
+    open: &OpenRequest,
+    reached: &BTreeMap<String, Reached>,
+    subject: &Subject,
+    policy: &ErasurePolicy,
+) -> Option<Excess> {
+    let most = policy.max_linked_ids;
+    if subject.linked.len() as u64 > most {
+        return Some(Excess::Links { most });
+    }
+    let rows: u64 = reached.values().map(|table| table.rows).sum();
+    let most = open.request.max_rows(policy);
+    (rows > most).then_some(Excess::Rows { rows, most })
+}
+
+/// Adds what a later pass found to what is known.
+fn merge(known: &mut Vec<FileHits>, found: Vec<FileHits>) {
+    for new in found {
+        match known
+            .iter_mut()
+            .find(|hits| hits.file.path == new.file.path)
+        {
+            Some(hits) => {
+                for (group, rows) in new.groups {
+                    let all = hits.groups.entry(group).or_default();
+                    all.extend(rows);
+                    all.sort_unstable();
+                    all.dedup();
+                }
+            }
+            None => known.push(new),
+        }
+    }
+}

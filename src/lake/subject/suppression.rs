@@ -1,0 +1,188 @@
+//! The suppression list: an event of an erased subject from before the request does not come back.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+use futures::{StreamExt, TryStreamExt};
+use serde::{Deserialize, Serialize};
+
+use super::{Fields, canonical_text, identifiers_in, redact};
+use crate::decode::{Document, Json};
+use crate::lake::error::{S3Error, S3ErrorKind};
+use crate::lake::key::{Hasher, Key, KeyError, Purpose};
+use crate::lake::s3::{Pick, ReadS3};
+use crate::policy::{Compare, PiiPolicy, Redaction, S3Location};
+
+/// Entries read at the same time.
+const READ_AT_ONCE: usize = 16;
+
+/// One subject that may not come back, as it lies in the lake.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Suppressed {
+    /// Format of this file.
+    pub version: u32,
+    /// Which key hashed it.
+    pub key: String,
+    /// Keyed hashes of the identifiers that the request names, by kind.
+    pub hashes: BTreeMap<String, BTreeSet<String>>,
+    /// Keyed hashes of the ids that links led to, by kind.
+    #[serde(default)]
+    pub linked: BTreeMap<String, BTreeSet<String>>,
+    /// Events up to this time do not come back.
+    pub before: DateTime<Utc>,
+}
+
+/// The suppression list: late events of erased subjects are recognised by it.
+#[derive(Default)]
+pub struct Suppression {
+    /// By kind and hash: the newest request's time, of those that name it.
+    named: BTreeMap<(String, String), DateTime<Utc>>,
+    /// The same, of those that it was linked to.
+    linked: BTreeMap<(String, String), DateTime<Utc>>,
+    hasher: Option<Hasher>,
+    /// For redacted events.
+    redaction: Option<Hasher>,
+}
+
+impl std::fmt::Debug for Suppression {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Suppression({} hashes)", self.named.len())
+    }
+}
+
+/// Why the suppression list could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SuppressionError {
+    /// It could not be read.
+    #[error("{0}")]
+    Store(#[from] S3Error),
+    /// The key does not fit.
+    #[error("{0}")]
+    Key(#[from] KeyError),
+}
+
+impl Suppression {
+    /// Reads the list in `folder`. The key is asked for only if the list is not empty.
+    pub async fn load(
+        s3: &ReadS3,
+        folder: &S3Location,
+        key: impl FnOnce() -> Result<Key, KeyError>,
+    ) -> Result<Self, SuppressionError> {
+        let keys = s3.keys(&folder.bucket, &folder.prefix).await?;
+        if keys.is_empty() {
+            return Ok(Self::default());
+        }
+        let key = key()?;
+        let mark = key.mark()?;
+        let entries: Vec<Suppressed> = futures::stream::iter(&keys)
+            .map(|name| read_entry(s3, folder, name))
+            .buffered(READ_AT_ONCE)
+            .try_collect()
+            .await?;
+        let mut list = Self {
+            named: BTreeMap::new(),
+            linked: BTreeMap::new(),
+            hasher: Some(key.hasher(Purpose::Suppression)?),
+            redaction: Some(key.hasher(Purpose::Redaction)?),
+        };
+        for entry in entries {
+            if entry.key != mark {
+                return Err(KeyError::Changed("the suppression list".into()).into());
+            }
+            list.admit(entry);
+        }
+        Ok(list)
+    }
+
+    fn admit(&mut self, entry: Suppressed) {
+        for (list, hashes) in [
+            (&mut self.named, entry.hashes),
+            (&mut self.linked, entry.linked),
+        ] {
+            for (kind, hashes) in hashes {
+                for hash in hashes {
+                    let before = list.entry((kind.clone(), hash)).or_insert(entry.before);
+                    *before = (*before).max(entry.before);
+                }
+            }
+        }
+    }
+
+    /// Whether a record that could not be understood holds an identifier that may not come back. Each
+    /// word of it is asked for, as what it may be of each kind.
+    pub fn mentions(&self, record: &[u8], pii: &PiiPolicy) -> bool {
+        let Some(hasher) = &self.hasher else {
+            return false;
+        };
+        let text = String::from_utf8_lossy(record);
+        let plain = text.split(|sign: char| !sign.is_alphanumeric());
+        let joined = text.split(|sign: char| !(sign.is_alphanumeric() || "-_.@+".contains(sign)));
+        let words: BTreeSet<&str> = plain
+            .chain(joined)
+            .filter(|word| !word.is_empty())
+            .collect();
+        let lists = [&self.named, &self.linked];
+        let kinds: BTreeSet<&str> = lists
+            .iter()
+            .flat_map(|list| list.keys().map(|(kind, _)| kind.as_str()))
+            .collect();
+        kinds.iter().any(|kind| {
+            let compare = pii.compare.get(*kind).copied().unwrap_or(Compare::Text);
+            words.iter().any(|word| {
+                let text = canonical_text(word, compare);
+                let entry = (
+                    (*kind).to_owned(),
+                    hasher.hash(&format!("v1:{kind}:{text}")),
+                );
+                lists.iter().any(|list| list.contains_key(&entry))
+            })
+        })
+    }
+
+    /// The event as it may come back, if `redaction` wants it kept.
+    pub fn redact(&self, event: &Document, redaction: &Redaction, pii: &PiiPolicy) -> Option<Json> {
+        let hasher = self.redaction.as_ref()?;
+        Some(redact(&event.to_json(), redaction, pii, hasher))
+    }
+
+    /// Whether this event may not come back, its own time being unknown.
+    pub fn covers_at_any_time(&self, event: &impl Fields, pii: &PiiPolicy) -> bool {
+        self.covers(event, DateTime::<Utc>::MIN_UTC, pii)
+    }
+
+    /// Whether this event of this time may not come back. An event that names somebody else does not
+    /// become the subject's by an id that people share.
+    pub fn covers(&self, event: &impl Fields, time: DateTime<Utc>, pii: &PiiPolicy) -> bool {
+        let Some(hasher) = &self.hasher else {
+            return false;
+        };
+        let (mut is_linked, mut is_owned) = (false, false);
+        for field in pii.fields() {
+            let is_owner = pii.owners.contains(&field.kind);
+            for identifier in identifiers_in(event, &field, pii.compare(&field.kind)) {
+                let hash = hasher.hash(&identifier.canonical_form());
+                let entry = (identifier.kind, hash);
+                let listed = |list: &BTreeMap<(String, String), DateTime<Utc>>| {
+                    list.get(&entry).is_some_and(|before| time <= *before)
+                };
+                if listed(&self.named) || (is_owner && listed(&self.linked)) {
+                    return true;
+                }
+                is_owned |= is_owner;
+                is_linked |= listed(&self.linked);
+            }
+        }
+        is_linked && !is_owned
+    }
+}
+
+async fn read_entry(s3: &ReadS3, folder: &S3Location, key: &str) -> Result<Suppressed, S3Error> {
+    let object = s3.get(&folder.bucket, key, Pick::Current).await?;
+    serde_json::from_slice(&object.bytes).map_err(|error| {
+        S3Error::new(
+            format!("read s3://{}/{key}", folder.bucket),
+            error.to_string(),
+            S3ErrorKind::Other,
+        )
+    })
+}
