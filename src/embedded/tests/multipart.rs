@@ -1,7 +1,8 @@
 //! Multipart uploads.
 
 use aws_sdk_s3::Client;
-use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::operation::upload_part_copy::builders::UploadPartCopyFluentBuilder;
+use aws_sdk_s3::primitives::{ByteStream, DateTime};
 use aws_sdk_s3::types::{
     ChecksumAlgorithm, ChecksumMode, ChecksumType, CompletedMultipartUpload, CompletedPart,
 };
@@ -202,6 +203,95 @@ async fn parts_are_copied_by_range() {
         "ok"
     );
     assert_eq!(lake.get("k").await.unwrap(), b"234");
+}
+
+/// A part of `k` copied from `source`, with its number.
+async fn part_copy(
+    lake: &Lake,
+    upload: &str,
+    number: i32,
+    source: &str,
+    range: Option<&str>,
+) -> CompletedPart {
+    let request = lake.client.upload_part_copy().bucket(BUCKET).key("k");
+    let request = request.upload_id(upload).part_number(number);
+    let request = request.copy_source(source);
+    let request = request.set_copy_source_range(range.map(str::to_owned));
+    let copied = request.send().await.unwrap();
+    let result = copied.copy_part_result().unwrap();
+    let entry = CompletedPart::builder().part_number(number);
+    let entry = entry.set_checksum_crc32(result.checksum_crc32().map(str::to_owned));
+    entry.e_tag(result.e_tag().unwrap()).build()
+}
+
+#[tokio::test]
+async fn an_object_is_rewritten_without_a_stretch_of_its_middle() {
+    let lake = Lake::versioned().await;
+    let line = |number: usize| format!("{number:015}\n").into_bytes();
+    let old: Vec<u8> = (0..700_000).flat_map(line).collect();
+    let version = lake.put("k", &old).await;
+    lake.put("k", b"something newer").await;
+    let request = lake.client.create_multipart_upload().bucket(BUCKET);
+    let request = request.checksum_algorithm(ChecksumAlgorithm::Crc32);
+    let created = request.key("k").send().await.unwrap();
+    let upload = created.upload_id().unwrap();
+    // Lines 0 to 349999 and 350001 to the end; between them one of our own.
+    let source = format!("{BUCKET}/k?versionId={version}");
+    let head = Some("bytes=0-5599999");
+    let tail = Some("bytes=5600016-11199999");
+    let parts = [
+        part_copy(&lake, upload, 1, &source, head).await,
+        part_copy(&lake, upload, 2, &source, tail).await,
+        part(&lake.client, "k", upload, 3, b"the end\n".to_vec()).await,
+    ];
+    assert_eq!(complete(&lake.client, "k", upload, &parts).await, "ok");
+    let mut expected: Vec<u8> = (0..700_000)
+        .filter(|number| *number != 350_000)
+        .flat_map(line)
+        .collect();
+    expected.extend(b"the end\n");
+    assert!(lake.get("k").await.unwrap() == expected);
+    assert_eq!(lake.versions().await.len(), 3);
+}
+
+#[tokio::test]
+async fn copied_parts_honour_conditions_and_versions() {
+    let lake = Lake::versioned().await;
+    let version = lake.put("source", b"first").await;
+    lake.put("source", b"second").await;
+    lake.put("gone", b"1").await;
+    lake.delete("gone", None).await;
+    let upload = begin(&lake.client, "k").await;
+    let copy = |source: &str| {
+        let request = lake.client.upload_part_copy().bucket(BUCKET).key("k");
+        let request = request.upload_id(&upload).part_number(1);
+        request.copy_source(format!("{BUCKET}/{source}"))
+    };
+    let outcome = async |request: UploadPartCopyFluentBuilder| {
+        let sent = request.send().await;
+        sent.map_or_else(|error| code_of(&error), |_| "ok".to_owned())
+    };
+    // MD5 of "first", by md5sum.
+    let etag = "\"8b04d5e3775d298e78455efc5ca404d5\"";
+    let old = format!("source?versionId={version}");
+    let long_ago = DateTime::from_secs(1_000_000_000);
+    let failed = "PreconditionFailed";
+    assert_eq!(outcome(copy(&old).copy_source_if_match(etag)).await, "ok");
+    let stale = copy("source").copy_source_if_match(etag);
+    assert_eq!(outcome(stale).await, failed);
+    let known = copy(&old).copy_source_if_none_match(etag);
+    assert_eq!(outcome(known).await, failed);
+    let changed = copy(&old).copy_source_if_unmodified_since(long_ago);
+    assert_eq!(outcome(changed).await, failed);
+    let newer = copy(&old).copy_source_if_modified_since(long_ago);
+    assert_eq!(outcome(newer).await, "ok");
+    assert_eq!(outcome(copy("gone")).await, "NoSuchKey");
+    assert_eq!(outcome(copy("source?versionId=0")).await, "NoSuchVersion");
+
+    let sent = part_copy(&lake, &upload, 1, &format!("{BUCKET}/{old}"), None).await;
+    assert_eq!(sent.e_tag(), Some(etag));
+    assert_eq!(complete(&lake.client, "k", &upload, &[sent]).await, "ok");
+    assert_eq!(lake.get("k").await.unwrap(), b"first");
 }
 
 #[tokio::test]
