@@ -183,6 +183,11 @@ impl ClaimedDigests {
         Ok(claimed)
     }
 
+    /// Whether the request claims nothing of its body.
+    pub fn is_empty(&self) -> bool {
+        self.md5.is_none() && self.algorithm.is_none()
+    }
+
     /// Adds what came after the body, where anything did.
     pub fn add_trailers(&mut self, trailers: Option<&TrailingHeaders>) -> S3Result<()> {
         let Some(trailers) = trailers.and_then(TrailingHeaders::take) else {

@@ -15,7 +15,12 @@
 //! Hazards: addressing is path style only. A write survives the death of the
 //! process at any instant, but nothing is synced to the disk, so not the loss
 //! of power. The credentials are fixed and public: listen on loopback only.
-//! Tags, Object Lock and lifecycle rules answer `NotImplemented`.
+//! Lifecycle rules, and restoring an archived object, answer `NotImplemented`.
+//!
+//! Object Lock goes by the clock that the server was opened with. Server-side
+//! encryption is remembered and told, but nothing is encrypted: who asks for
+//! none is told of none, where S3 would say `AES256`, and entity tags are MD5s
+//! even with `aws:kms`, where those of S3 are not.
 //!
 //! The access log is what shows invariant 6 (a dry run changes nothing) on the
 //! wire; the physical removal of deleted versions is what invariant 8 (no
@@ -61,7 +66,8 @@ pub struct EmbeddedS3 {
 /// What can be chosen when a folder is opened.
 #[derive(Clone)]
 pub struct EmbeddedOptions {
-    /// Gives the time of writes; the system's clock by default.
+    /// Gives the time of writes, and by it retention ends; the system's clock by
+    /// default.
     pub clock: Clock,
     /// A file to append every request to, a line each: `METHOD path?query status`.
     pub access_log_file: Option<PathBuf>,
@@ -101,7 +107,7 @@ impl EmbeddedS3 {
         Self::open_with(root, EmbeddedOptions::default())
     }
 
-    /// The same, with a clock that gives the time of writes.
+    /// The same, with a clock that gives the time of writes and ends retention.
     pub fn open_with_clock(root: &Path, clock: Clock) -> Result<Self, OpenError> {
         let options = EmbeddedOptions {
             clock,

@@ -18,6 +18,7 @@ use s3s::{S3Request, S3Result, s3_error};
 use crate::embedded::EmbeddedS3;
 use crate::embedded::conditions::timestamp;
 use crate::embedded::store::Store;
+use crate::embedded::store::object_lock::BucketLock;
 use crate::embedded::store::record::Versioning;
 
 pub fn create(
@@ -25,15 +26,14 @@ pub fn create(
     request: S3Request<CreateBucketInput>,
 ) -> S3Result<CreateBucketOutput> {
     let input = request.input;
-    if input.object_lock_enabled_for_bucket == Some(true) {
-        return Err(s3_error!(NotImplemented, "Object Lock is not implemented"));
-    }
+    let with_object_lock = input.object_lock_enabled_for_bucket == Some(true);
     let region = input
         .create_bucket_configuration
         .and_then(|configuration| configuration.location_constraint);
     store.create_bucket(
         &input.bucket,
         region.map(|region| region.as_str().to_owned()),
+        with_object_lock.then(BucketLock::default),
     )?;
     Ok(CreateBucketOutput {
         location: Some(format!("/{}", input.bucket)),
@@ -121,6 +121,15 @@ pub fn set_versioning(
         Some(BucketVersioningStatus::SUSPENDED) => Versioning::Suspended,
         _ => return Err(s3_error!(IllegalVersioningConfigurationException)),
     };
-    bucket.set_versioning(versioning)?;
+    bucket.change_settings(|settings| {
+        if settings.object_lock.is_some() && versioning != Versioning::Enabled {
+            return Err(s3_error!(
+                InvalidBucketState,
+                "the bucket has Object Lock, so its versioning cannot be suspended"
+            ));
+        }
+        settings.versioning = versioning;
+        Ok(())
+    })?;
     Ok(PutBucketVersioningOutput {})
 }

@@ -7,12 +7,15 @@ use std::sync::Arc;
 
 use s3s::dto::{
     CopyObjectInput, CopyObjectOutput, CopyObjectResult, CopyPartResult, CopySource, ETagCondition,
-    MetadataDirective, Range, UploadPartCopyInput, UploadPartCopyOutput,
+    MetadataDirective, Range, TaggingDirective, UploadPartCopyInput, UploadPartCopyOutput,
 };
 use s3s::{S3Request, S3Result, s3_error};
 
+use super::encryption::{ToldEncryption, asked_encryption};
 use super::multipart::{check_part_number, record_part};
+use super::object_lock::LockHeaders;
 use super::read::{content_of, open_source, shown_version_id};
+use super::tagging::asked_tags;
 use super::write::{kept_metadata, kept_storage_class, without_aws_chunked};
 use crate::embedded::checksums::{ChecksumAlgorithm, StoredChecksum};
 use crate::embedded::conditions::{ReadConditions, WriteCondition, strong_etag, timestamp};
@@ -49,12 +52,14 @@ pub fn copy_object(
         .transpose()?;
     let (body, copied) = copy_body(&source, &bucket, wanted)?;
     let key = request.input.key.clone();
-    let content = with_directive(copied, request.input)?;
+    let content = with_directives(copied, request.input, &bucket)?;
+    let encryption = ToldEncryption::of(content.headers.encryption.as_ref());
     let checksum = content.checksum.as_ref().map(StoredChecksum::to_dto);
     let etag = strong_etag(&content.etag);
     let record = bucket.put(&key, content, body, &condition)?;
     let fields = checksum.unwrap_or_default();
     Ok(CopyObjectOutput {
+        bucket_key_enabled: encryption.bucket_key,
         copy_object_result: Some(CopyObjectResult {
             checksum_crc32: fields.checksum_crc32,
             checksum_crc32c: fields.checksum_crc32c,
@@ -66,6 +71,8 @@ pub fn copy_object(
             last_modified: Some(timestamp(record.last_modified)),
         }),
         copy_source_version_id: shown_version_id(&source.bucket, &source.record),
+        server_side_encryption: encryption.algorithm,
+        ssekms_key_id: encryption.kms_key_id,
         version_id: shown_version_id(&bucket, &record),
         ..CopyObjectOutput::default()
     })
@@ -87,14 +94,13 @@ fn destination_condition(headers: &http::HeaderMap) -> S3Result<WriteCondition> 
 }
 
 fn refuse_unsupported(input: &CopyObjectInput) -> S3Result<()> {
-    if input.tagging.is_some()
-        || input.object_lock_mode.is_some()
-        || input.object_lock_legal_hold_status.is_some()
-        || input.object_lock_retain_until_date.is_some()
+    if input.sse_customer_key.is_some()
+        || input.copy_source_sse_customer_key.is_some()
+        || input.ssekms_encryption_context.is_some()
     {
         return Err(s3_error!(
             NotImplemented,
-            "tags and Object Lock are not implemented"
+            "customer keys and encryption contexts are not implemented"
         ));
     }
     Ok(())
@@ -130,7 +136,11 @@ fn refuse_idle_copy(source: &Source, input: &CopyObjectInput) -> S3Result<()> {
     let same_place = source.bucket.name == input.bucket && source.record.key == input.key;
     let current = source.bucket.record(&input.key, None).ok();
     let is_current = current.is_some_and(|current| current.sequence == source.record.sequence);
-    if same_place && is_current && !replaces_metadata(input) && input.storage_class.is_none() {
+    let changes = replaces_metadata(input)
+        || input.storage_class.is_some()
+        || input.website_redirect_location.is_some()
+        || input.server_side_encryption.is_some();
+    if same_place && is_current && !changes {
         return Err(s3_error!(
             InvalidRequest,
             "this copy request is illegal because it copies an object to itself without change"
@@ -142,6 +152,11 @@ fn refuse_idle_copy(source: &Source, input: &CopyObjectInput) -> S3Result<()> {
 fn replaces_metadata(input: &CopyObjectInput) -> bool {
     let directive = input.metadata_directive.as_ref();
     directive.is_some_and(|directive| directive.as_str() == MetadataDirective::REPLACE)
+}
+
+fn replaces_tags(input: &CopyObjectInput) -> bool {
+    let directive = input.tagging_directive.as_ref();
+    directive.is_some_and(|directive| directive.as_str() == TaggingDirective::REPLACE)
 }
 
 /// The body at its new place, and what is known of it. A copy is one part, so
@@ -194,11 +209,33 @@ fn copy_range(
     copy().map_err(|error| storage_failed("copy a body", error))
 }
 
-fn with_directive(copied: Content, input: CopyObjectInput) -> S3Result<Content> {
-    let storage_class = kept_storage_class(input.storage_class.as_ref());
-    if !replaces_metadata(&input) {
+/// What is told of a copy: metadata and tags are the source's unless they are to
+/// be replaced; class, encryption and lock are never the source's.
+fn with_directives(
+    mut copied: Content,
+    input: CopyObjectInput,
+    bucket: &Bucket,
+) -> S3Result<Content> {
+    let storage_class = kept_storage_class(input.storage_class.as_ref())?;
+    if replaces_tags(&input) {
+        copied.tags = asked_tags(input.tagging.as_deref())?;
+    }
+    let replaces_metadata = replaces_metadata(&input);
+    let lock = LockHeaders {
+        mode: input.object_lock_mode,
+        retain_until: input.object_lock_retain_until_date,
+        legal_hold: input.object_lock_legal_hold_status,
+    };
+    copied.lock = lock.asked_lock(bucket)?;
+    let encryption = asked_encryption(
+        input.server_side_encryption,
+        input.ssekms_key_id,
+        input.bucket_key_enabled,
+    )?;
+    if !replaces_metadata {
         let headers = ObjectHeaders {
             storage_class,
+            encryption,
             website_redirect_location: input.website_redirect_location,
             ..copied.headers
         };
@@ -214,6 +251,7 @@ fn with_directive(copied: Content, input: CopyObjectInput) -> S3Result<Content> 
             expires: input.expires,
             website_redirect_location: input.website_redirect_location,
             storage_class,
+            encryption,
         },
         metadata: kept_metadata(input.metadata)?,
         ..copied
@@ -241,7 +279,9 @@ pub fn upload_part_copy(
     let part = record_part(&bucket, &input.upload_id, input.part_number, written)?;
     let fields = part.checksum.as_ref().map(StoredChecksum::to_dto);
     let fields = fields.unwrap_or_default();
+    let encryption = ToldEncryption::of(upload.record.headers.encryption.as_ref());
     Ok(UploadPartCopyOutput {
+        bucket_key_enabled: encryption.bucket_key,
         copy_part_result: Some(CopyPartResult {
             checksum_crc32: fields.checksum_crc32,
             checksum_crc32c: fields.checksum_crc32c,
@@ -252,6 +292,8 @@ pub fn upload_part_copy(
             last_modified: Some(timestamp(part.last_modified)),
         }),
         copy_source_version_id: shown_version_id(&source.bucket, &source.record),
+        server_side_encryption: encryption.algorithm,
+        ssekms_key_id: encryption.kms_key_id,
         ..UploadPartCopyOutput::default()
     })
 }

@@ -6,6 +6,7 @@ use s3s::dto::{
 };
 use s3s::{S3Request, S3Result, s3_error};
 
+use super::object_lock::check_bypass;
 use crate::embedded::conditions::WriteCondition;
 use crate::embedded::store::Store;
 use crate::embedded::store::bucket::Bucket;
@@ -20,7 +21,8 @@ pub fn delete_object(
     let input = request.input;
     let bucket = store.bucket(&input.bucket)?;
     let condition = WriteCondition::new(input.if_match, None)?;
-    let deletion = bucket.delete(&input.key, input.version_id.as_deref(), &condition)?;
+    let bypass = check_bypass(&bucket, input.bypass_governance_retention)?;
+    let deletion = bucket.delete(&input.key, input.version_id.as_deref(), &condition, bypass)?;
     Ok(DeleteObjectOutput {
         delete_marker: deletion.delete_marker.then_some(true),
         version_id: deletion.version_id,
@@ -39,6 +41,7 @@ pub fn delete_objects(
         ));
     }
     let bucket = store.bucket(&request.input.bucket)?;
+    let bypass = check_bypass(&bucket, request.input.bypass_governance_retention)?;
     let batch = request.input.delete;
     if batch.objects.is_empty() || batch.objects.len() > BATCH_LIMIT {
         return Err(s3_error!(MalformedXML, "a batch names 1 to 1000 objects"));
@@ -47,7 +50,7 @@ pub fn delete_objects(
     let mut deleted = Vec::new();
     let mut errors = Vec::new();
     for object in batch.objects {
-        match delete_one(&bucket, &object) {
+        match delete_one(&bucket, &object, bypass) {
             Ok(_) if quiet => {}
             Ok(entry) => deleted.push(entry),
             Err(error) => errors.push(DeleteError {
@@ -65,9 +68,14 @@ pub fn delete_objects(
     })
 }
 
-fn delete_one(bucket: &Bucket, object: &ObjectIdentifier) -> S3Result<DeletedObject> {
+fn delete_one(
+    bucket: &Bucket,
+    object: &ObjectIdentifier,
+    bypass_governance: bool,
+) -> S3Result<DeletedObject> {
     let condition = WriteCondition::new(object.e_tag.clone().map(ETagCondition::ETag), None)?;
-    let deletion = bucket.delete(&object.key, object.version_id.as_deref(), &condition)?;
+    let version_id = object.version_id.as_deref();
+    let deletion = bucket.delete(&object.key, version_id, &condition, bypass_governance)?;
     Ok(DeletedObject {
         delete_marker: deletion.delete_marker.then_some(true),
         delete_marker_version_id: if deletion.delete_marker {

@@ -4,10 +4,13 @@ mod body;
 mod buckets;
 mod copy;
 mod delete;
+mod encryption;
 mod listing;
 mod multipart;
 mod multipart_listing;
+mod object_lock;
 mod read;
+mod tagging;
 mod write;
 
 use std::sync::Arc;
@@ -33,10 +36,11 @@ impl Backend {
 }
 
 /// Declares operations that are functions of the store and the request; those
-/// that read a body are awaited.
+/// that read a body are awaited, and some answer with headers of their own.
 macro_rules! operations {
     (
         immediate { $($name:ident($input:ident) -> $output:ident => $function:path;)* }
+        with_headers { $($full_name:ident($full_input:ident) -> $full_output:ident => $full:path;)* }
         awaited { $($slow_name:ident($slow_input:ident) -> $slow_output:ident => $slow:path;)* }
     ) => {
         #[async_trait]
@@ -46,6 +50,12 @@ macro_rules! operations {
                 request: S3Request<dto::$input>,
             ) -> S3Result<S3Response<dto::$output>> {
                 Ok(S3Response::new($function(&self.store, request)?))
+            })*
+            $(async fn $full_name(
+                &self,
+                request: S3Request<dto::$full_input>,
+            ) -> S3Result<S3Response<dto::$full_output>> {
+                $full(&self.store, request)
             })*
             $(async fn $slow_name(
                 &self,
@@ -66,11 +76,19 @@ operations! {
         get_bucket_location(GetBucketLocationInput) -> GetBucketLocationOutput => buckets::location;
         get_bucket_versioning(GetBucketVersioningInput) -> GetBucketVersioningOutput => buckets::versioning;
         put_bucket_versioning(PutBucketVersioningInput) -> PutBucketVersioningOutput => buckets::set_versioning;
+        get_object_lock_configuration(GetObjectLockConfigurationInput) -> GetObjectLockConfigurationOutput => object_lock::get_configuration;
+        put_object_lock_configuration(PutObjectLockConfigurationInput) -> PutObjectLockConfigurationOutput => object_lock::put_configuration;
         get_object(GetObjectInput) -> GetObjectOutput => read::get_object;
-        head_object(HeadObjectInput) -> HeadObjectOutput => read::head_object;
         copy_object(CopyObjectInput) -> CopyObjectOutput => copy::copy_object;
         delete_object(DeleteObjectInput) -> DeleteObjectOutput => delete::delete_object;
         delete_objects(DeleteObjectsInput) -> DeleteObjectsOutput => delete::delete_objects;
+        get_object_tagging(GetObjectTaggingInput) -> GetObjectTaggingOutput => tagging::get;
+        put_object_tagging(PutObjectTaggingInput) -> PutObjectTaggingOutput => tagging::put;
+        delete_object_tagging(DeleteObjectTaggingInput) -> DeleteObjectTaggingOutput => tagging::delete;
+        get_object_retention(GetObjectRetentionInput) -> GetObjectRetentionOutput => object_lock::get_retention;
+        put_object_retention(PutObjectRetentionInput) -> PutObjectRetentionOutput => object_lock::put_retention;
+        get_object_legal_hold(GetObjectLegalHoldInput) -> GetObjectLegalHoldOutput => object_lock::get_legal_hold;
+        put_object_legal_hold(PutObjectLegalHoldInput) -> PutObjectLegalHoldOutput => object_lock::put_legal_hold;
         list_objects(ListObjectsInput) -> ListObjectsOutput => listing::list_objects;
         list_objects_v2(ListObjectsV2Input) -> ListObjectsV2Output => listing::list_objects_v2;
         list_object_versions(ListObjectVersionsInput) -> ListObjectVersionsOutput => listing::list_object_versions;
@@ -80,6 +98,9 @@ operations! {
         abort_multipart_upload(AbortMultipartUploadInput) -> AbortMultipartUploadOutput => multipart::abort;
         list_parts(ListPartsInput) -> ListPartsOutput => multipart_listing::list_parts;
         list_multipart_uploads(ListMultipartUploadsInput) -> ListMultipartUploadsOutput => multipart_listing::list_uploads;
+    }
+    with_headers {
+        head_object(HeadObjectInput) -> HeadObjectOutput => read::head_object;
     }
     awaited {
         put_object(PutObjectInput) -> PutObjectOutput => write::put_object;

@@ -12,7 +12,10 @@ use s3s::{S3Request, S3Result, s3_error};
 use uuid::Uuid;
 
 use super::body::IncomingBody;
+use super::encryption::{ToldEncryption, asked_encryption};
+use super::object_lock::{LockHeaders, require_digest};
 use super::read::shown_version_id;
+use super::tagging::asked_tags;
 use super::write::{kept_metadata, kept_storage_class, without_aws_chunked};
 use crate::embedded::checksums::{
     ChecksumAlgorithm, ClaimedDigests, StoredChecksum, checksum_type, composite_checksum,
@@ -45,6 +48,17 @@ pub fn create(
         .map(|algorithm| ChecksumAlgorithm::parse(algorithm.as_str()))
         .transpose()?;
     let full_object = covers_full_object(algorithm, input.checksum_type.as_ref())?;
+    let lock = LockHeaders {
+        mode: input.object_lock_mode,
+        retain_until: input.object_lock_retain_until_date,
+        legal_hold: input.object_lock_legal_hold_status,
+    };
+    let encryption = asked_encryption(
+        input.server_side_encryption,
+        input.ssekms_key_id,
+        input.bucket_key_enabled,
+    )?;
+    let told = ToldEncryption::of(encryption.as_ref());
     let upload_id = Uuid::new_v4().simple().to_string();
     bucket.begin_upload(UploadRecord {
         upload_id: upload_id.clone(),
@@ -58,9 +72,12 @@ pub fn create(
             content_type: input.content_type,
             expires: input.expires,
             website_redirect_location: input.website_redirect_location,
-            storage_class: kept_storage_class(input.storage_class.as_ref()),
+            storage_class: kept_storage_class(input.storage_class.as_ref())?,
+            encryption,
         },
         metadata: kept_metadata(input.metadata)?,
+        tags: asked_tags(input.tagging.as_deref())?,
+        lock: lock.asked_lock(&bucket)?,
         checksum_algorithm: algorithm,
         full_object_checksum: full_object,
     })?;
@@ -70,20 +87,18 @@ pub fn create(
         upload_id: Some(upload_id),
         checksum_algorithm: algorithm.map(ChecksumAlgorithm::to_dto),
         checksum_type: algorithm.map(|_| checksum_type(!full_object)),
+        bucket_key_enabled: told.bucket_key,
+        server_side_encryption: told.algorithm,
+        ssekms_key_id: told.kms_key_id,
         ..CreateMultipartUploadOutput::default()
     })
 }
 
 fn refuse_unsupported(input: &CreateMultipartUploadInput) -> S3Result<()> {
-    if input.tagging.is_some()
-        || input.object_lock_mode.is_some()
-        || input.object_lock_legal_hold_status.is_some()
-        || input.object_lock_retain_until_date.is_some()
-        || input.sse_customer_key.is_some()
-    {
+    if input.sse_customer_key.is_some() || input.ssekms_encryption_context.is_some() {
         return Err(s3_error!(
             NotImplemented,
-            "tags, Object Lock and customer keys are not implemented"
+            "customer keys and encryption contexts are not implemented"
         ));
     }
     Ok(())
@@ -132,18 +147,23 @@ pub async fn upload_part(
             "the part's checksum algorithm is not the upload's"
         ));
     }
+    require_digest(&bucket, &upload.record.lock, &incoming.claimed)?;
     let written = incoming.receive(&bucket.files, expected).await?;
     let input = request.input;
     let part = record_part(&bucket, &input.upload_id, input.part_number, written)?;
     let fields = part.checksum.as_ref().map(StoredChecksum::to_dto);
     let fields = fields.unwrap_or_default();
+    let encryption = ToldEncryption::of(upload.record.headers.encryption.as_ref());
     Ok(UploadPartOutput {
+        bucket_key_enabled: encryption.bucket_key,
         checksum_crc32: fields.checksum_crc32,
         checksum_crc32c: fields.checksum_crc32c,
         checksum_crc64nvme: fields.checksum_crc64nvme,
         checksum_sha1: fields.checksum_sha1,
         checksum_sha256: fields.checksum_sha256,
         e_tag: Some(strong_etag(&part.etag)),
+        server_side_encryption: encryption.algorithm,
+        ssekms_key_id: encryption.kms_key_id,
         ..UploadPartOutput::default()
     })
 }
@@ -205,7 +225,9 @@ pub fn complete(
     }
     let fields = checksum.as_ref().map(StoredChecksum::to_dto);
     let fields = fields.unwrap_or_default();
+    let encryption = ToldEncryption::of(upload.record.headers.encryption.as_ref());
     Ok(CompleteMultipartUploadOutput {
+        bucket_key_enabled: encryption.bucket_key,
         location: Some(format!("/{}/{}", input.bucket, input.key)),
         bucket: Some(input.bucket),
         key: Some(input.key),
@@ -216,6 +238,8 @@ pub fn complete(
         checksum_sha256: fields.checksum_sha256,
         checksum_type: fields.checksum_type,
         e_tag: Some(strong_etag(&etag)),
+        server_side_encryption: encryption.algorithm,
+        ssekms_key_id: encryption.kms_key_id,
         version_id: shown_version_id(&bucket, &record),
         ..CompleteMultipartUploadOutput::default()
     })
@@ -320,6 +344,8 @@ fn assemble(
         upload_id: Some(upload.record.upload_id.clone()),
         headers: upload.record.headers.clone(),
         metadata: upload.record.metadata.clone(),
+        tags: upload.record.tags.clone(),
+        lock: upload.record.lock,
         checksum: checksum.clone(),
     };
     let record = bucket.put(&upload.record.key, content, written.body, condition)?;

@@ -7,9 +7,11 @@ use s3s::dto::{
     ChecksumMode, GetObjectInput, GetObjectOutput, HeadObjectInput, HeadObjectOutput, Range,
     StorageClass, StreamingBlob,
 };
-use s3s::{S3Error, S3ErrorCode, S3Request, S3Result, s3_error};
+use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result, s3_error};
 
 use super::body::OutgoingBody;
+use super::encryption::ToldEncryption;
+use super::object_lock::{told_hold, told_mode, told_retain_until};
 use crate::embedded::conditions::{
     ReadConditions, Verdict, precondition_failed, strong_etag, timestamp,
 };
@@ -59,7 +61,7 @@ pub fn get_object(store: &Store, request: S3Request<GetObjectInput>) -> S3Result
 pub fn head_object(
     store: &Store,
     request: S3Request<HeadObjectInput>,
-) -> S3Result<HeadObjectOutput> {
+) -> S3Result<S3Response<HeadObjectOutput>> {
     let input = request.input;
     let bucket = store.bucket(&input.bucket)?;
     let record = bucket.record(&input.key, input.version_id.as_deref())?;
@@ -76,7 +78,12 @@ pub fn head_object(
         wants_checksum: wants_checksum(input.checksum_mode.as_ref()),
     };
     let (_, output) = answer(&bucket, &record, content, &reading)?;
-    Ok(as_head(output))
+    // The API's type has no field for it.
+    let mut headers = http::HeaderMap::new();
+    if let Some(count) = output.tag_count {
+        headers.insert("x-amz-tagging-count", count.into());
+    }
+    Ok(S3Response::with_headers(as_head(output), headers))
 }
 
 fn answer(
@@ -155,8 +162,10 @@ fn part_range(content: &Content, number: i32) -> S3Result<ops::Range<u64>> {
 fn describe(bucket: &Bucket, record: &VersionRecord, content: &Content) -> GetObjectOutput {
     let headers = content.headers.clone();
     let content_type = headers.content_type;
+    let encryption = ToldEncryption::of(headers.encryption.as_ref());
     GetObjectOutput {
         accept_ranges: Some("bytes".to_owned()),
+        bucket_key_enabled: encryption.bucket_key,
         cache_control: headers.cache_control,
         content_disposition: headers.content_disposition,
         content_encoding: headers.content_encoding,
@@ -167,7 +176,15 @@ fn describe(bucket: &Bucket, record: &VersionRecord, content: &Content) -> GetOb
         last_modified: Some(timestamp(record.last_modified)),
         metadata: (!content.metadata.is_empty())
             .then(|| content.metadata.clone().into_iter().collect()),
+        object_lock_legal_hold_status: told_hold(&content.lock),
+        object_lock_mode: told_mode(&content.lock),
+        object_lock_retain_until_date: told_retain_until(&content.lock),
+        server_side_encryption: encryption.algorithm,
+        ssekms_key_id: encryption.kms_key_id,
         storage_class: headers.storage_class.map(StorageClass::from),
+        tag_count: i32::try_from(content.tags.len())
+            .ok()
+            .filter(|count| *count > 0),
         version_id: shown_version_id(bucket, record),
         website_redirect_location: headers.website_redirect_location,
         ..GetObjectOutput::default()
@@ -193,6 +210,7 @@ fn add_checksum(output: &mut GetObjectOutput, content: &Content) {
 fn as_head(output: GetObjectOutput) -> HeadObjectOutput {
     HeadObjectOutput {
         accept_ranges: output.accept_ranges,
+        bucket_key_enabled: output.bucket_key_enabled,
         cache_control: output.cache_control,
         checksum_crc32: output.checksum_crc32,
         checksum_crc32c: output.checksum_crc32c,
@@ -210,7 +228,12 @@ fn as_head(output: GetObjectOutput) -> HeadObjectOutput {
         expires: output.expires,
         last_modified: output.last_modified,
         metadata: output.metadata,
+        object_lock_legal_hold_status: output.object_lock_legal_hold_status,
+        object_lock_mode: output.object_lock_mode,
+        object_lock_retain_until_date: output.object_lock_retain_until_date,
         parts_count: output.parts_count,
+        server_side_encryption: output.server_side_encryption,
+        ssekms_key_id: output.ssekms_key_id,
         storage_class: output.storage_class,
         version_id: output.version_id,
         website_redirect_location: output.website_redirect_location,

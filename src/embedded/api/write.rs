@@ -6,7 +6,10 @@ use s3s::dto::{Metadata, PutObjectInput, PutObjectOutput, StorageClass};
 use s3s::{S3Request, S3Result, s3_error};
 
 use super::body::IncomingBody;
+use super::encryption::{ToldEncryption, asked_encryption};
+use super::object_lock::{LockHeaders, require_digest};
 use super::read::{shown_version_id, signed};
+use super::tagging::asked_tags;
 use crate::embedded::checksums::{ClaimedDigests, StoredChecksum};
 use crate::embedded::conditions::{WriteCondition, strong_etag};
 use crate::embedded::store::Store;
@@ -30,6 +33,14 @@ pub async fn put_object(
         trailers: request.trailing_headers.take(),
     };
     let input = request.input;
+    let lock = LockHeaders {
+        mode: input.object_lock_mode,
+        retain_until: input.object_lock_retain_until_date,
+        legal_hold: input.object_lock_legal_hold_status,
+    };
+    let lock = lock.asked_lock(&bucket)?;
+    require_digest(&bucket, &lock, &incoming.claimed)?;
+    let tags = asked_tags(input.tagging.as_deref())?;
     let headers = ObjectHeaders {
         cache_control: input.cache_control,
         content_disposition: input.content_disposition,
@@ -38,9 +49,15 @@ pub async fn put_object(
         content_type: input.content_type,
         expires: input.expires,
         website_redirect_location: input.website_redirect_location,
-        storage_class: kept_storage_class(input.storage_class.as_ref()),
+        storage_class: kept_storage_class(input.storage_class.as_ref())?,
+        encryption: asked_encryption(
+            input.server_side_encryption,
+            input.ssekms_key_id,
+            input.bucket_key_enabled,
+        )?,
     };
     let metadata = kept_metadata(input.metadata)?;
+    let encryption = ToldEncryption::of(headers.encryption.as_ref());
     let written = incoming.receive(&bucket.files, None).await?;
     let content = Content {
         body: written.body.id.clone(),
@@ -50,6 +67,8 @@ pub async fn put_object(
         upload_id: None,
         headers,
         metadata,
+        tags,
+        lock,
         checksum: written.digests.checksum.clone(),
     };
     let record = bucket.put(&input.key, content, written.body, &condition)?;
@@ -57,6 +76,7 @@ pub async fn put_object(
     let fields = checksum.as_ref().map(StoredChecksum::to_dto);
     let fields = fields.unwrap_or_default();
     Ok(PutObjectOutput {
+        bucket_key_enabled: encryption.bucket_key,
         checksum_crc32: fields.checksum_crc32,
         checksum_crc32c: fields.checksum_crc32c,
         checksum_crc64nvme: fields.checksum_crc64nvme,
@@ -64,7 +84,9 @@ pub async fn put_object(
         checksum_sha256: fields.checksum_sha256,
         checksum_type: fields.checksum_type,
         e_tag: Some(strong_etag(&hex::encode(written.digests.md5))),
+        server_side_encryption: encryption.algorithm,
         size: Some(signed(written.size)?),
+        ssekms_key_id: encryption.kms_key_id,
         version_id: shown_version_id(&bucket, &record),
         ..PutObjectOutput::default()
     })
@@ -72,19 +94,13 @@ pub async fn put_object(
 
 /// Refuses what would otherwise be dropped without a word.
 fn refuse_unsupported(input: &PutObjectInput) -> S3Result<()> {
-    if input.tagging.is_some() {
-        return Err(s3_error!(NotImplemented, "tags are not implemented"));
-    }
-    if input.object_lock_mode.is_some()
-        || input.object_lock_legal_hold_status.is_some()
-        || input.object_lock_retain_until_date.is_some()
+    if input.sse_customer_key.is_some()
+        || input.ssekms_encryption_context.is_some()
+        || input.write_offset_bytes.is_some()
     {
-        return Err(s3_error!(NotImplemented, "Object Lock is not implemented"));
-    }
-    if input.sse_customer_key.is_some() || input.write_offset_bytes.is_some() {
         return Err(s3_error!(
             NotImplemented,
-            "customer keys and appending are not implemented"
+            "customer keys, encryption contexts and appending are not implemented"
         ));
     }
     Ok(())
@@ -103,10 +119,27 @@ pub fn without_aws_chunked(encoding: Option<String>) -> Option<String> {
     (!kept.is_empty()).then(|| kept.join(","))
 }
 
+/// The classes of general purpose buckets, beside the standard one.
+const STORAGE_CLASSES: [&str; 7] = [
+    StorageClass::DEEP_ARCHIVE,
+    StorageClass::GLACIER,
+    StorageClass::GLACIER_IR,
+    StorageClass::INTELLIGENT_TIERING,
+    StorageClass::ONEZONE_IA,
+    StorageClass::REDUCED_REDUNDANCY,
+    StorageClass::STANDARD_IA,
+];
+
 /// S3 does not name the standard class.
-pub fn kept_storage_class(class: Option<&StorageClass>) -> Option<String> {
-    let class = class?.as_str();
-    (class != StorageClass::STANDARD).then(|| class.to_owned())
+pub fn kept_storage_class(class: Option<&StorageClass>) -> S3Result<Option<String>> {
+    match class.map(StorageClass::as_str) {
+        None | Some(StorageClass::STANDARD) => Ok(None),
+        Some(class) if STORAGE_CLASSES.contains(&class) => Ok(Some(class.to_owned())),
+        Some(_) => Err(s3_error!(
+            InvalidStorageClass,
+            "the storage class you specified is not valid"
+        )),
+    }
 }
 
 /// Bytes of user metadata that S3 takes.

@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use super::Clock;
 use super::files::{BucketFiles, PendingBody};
+use super::object_lock::Retention;
 use super::plain::PlainFiles;
 use super::record::{BucketSettings, Content, NULL_VERSION, VersionRecord, Versioning};
 use super::sequence::Sequence;
@@ -92,11 +93,14 @@ impl Bucket {
         held(self.uploads.lock())
     }
 
-    /// Switches versions on or suspends them.
-    pub fn set_versioning(&self, versioning: Versioning) -> S3Result<()> {
+    /// Changes the settings, if `change` lets it.
+    pub fn change_settings(
+        &self,
+        change: impl FnOnce(&mut BucketSettings) -> S3Result<()>,
+    ) -> S3Result<()> {
         let _commit = self.begin_commit()?;
         let mut settings = self.settings();
-        settings.versioning = versioning;
+        change(&mut settings)?;
         self.files
             .write_json(&self.files.settings_path(), &settings)
             .map_err(|error| storage_failed("write the settings of a bucket", error))?;
@@ -127,19 +131,53 @@ impl Bucket {
         find(&index, key, version_id, self.settings().versioning).cloned()
     }
 
-    /// Makes `content` the current version of `key`, if `condition` holds.
+    /// Makes `content` the current version of `key`, if `condition` holds. It
+    /// gets the bucket's retention where it brings none.
     pub fn put(
         &self,
         key: &str,
-        content: Content,
+        mut content: Content,
         body: PendingBody,
         condition: &WriteCondition,
     ) -> S3Result<Arc<VersionRecord>> {
         let commit = self.begin_commit()?;
         condition.check(current_content(&self.index(), key))?;
+        if content.lock.retention.is_none() {
+            content.lock.retention = self.default_retention();
+        }
         let record = self.add_version(&commit, key, Some(content))?;
         body.keep();
         Ok(record)
+    }
+
+    fn default_retention(&self) -> Option<Retention> {
+        let default = self.settings().object_lock?.default_retention?;
+        Some(default.of_version(whole_seconds((self.clock)())))
+    }
+
+    /// Changes what is told of a version, or of the current one, if `change`
+    /// lets it; the body and the time of the version stay as they are.
+    pub fn amend(
+        &self,
+        key: &str,
+        version_id: Option<&str>,
+        change: impl FnOnce(&mut Content) -> S3Result<()>,
+    ) -> S3Result<Arc<VersionRecord>> {
+        let _commit = self.begin_commit()?;
+        let mut amended = VersionRecord::clone(&*self.record(key, version_id)?);
+        let content = amended.content.as_mut();
+        change(content.ok_or_else(|| s3_error!(MethodNotAllowed))?)?;
+        self.files
+            .write_record(&amended)
+            .map_err(|error| storage_failed("write a record", error))?;
+        let amended = Arc::new(amended);
+        let mut index = held(self.index.write());
+        for version in index.get_mut(key).into_iter().flatten() {
+            if version.sequence == amended.sequence {
+                *version = Arc::clone(&amended);
+            }
+        }
+        Ok(amended)
     }
 
     /// Checks a write's condition without writing.
@@ -147,22 +185,23 @@ impl Bucket {
         condition.check(current_content(&self.index(), key))
     }
 
-    /// Deletes `key` as S3 does: by version for good, otherwise with a delete
-    /// marker where the bucket has versions.
+    /// Deletes `key` as S3 does: by version for good, unless Object Lock forbids
+    /// it, otherwise with a delete marker where the bucket has versions.
     pub fn delete(
         &self,
         key: &str,
         version_id: Option<&str>,
         condition: &WriteCondition,
+        bypass_governance: bool,
     ) -> S3Result<Deletion> {
         let commit = self.begin_commit()?;
         condition.check(current_content(&self.index(), key))?;
         let versioning = self.settings().versioning;
         if let Some(version_id) = version_id {
-            return self.remove_version(&commit, key, version_id);
+            return self.remove_version(&commit, key, version_id, bypass_governance);
         }
         if versioning == Versioning::Off {
-            self.remove_version(&commit, key, NULL_VERSION)?;
+            self.remove_version(&commit, key, NULL_VERSION, false)?;
             return Ok(Deletion::default());
         }
         let marker = self.add_version(&commit, key, None)?;
@@ -241,6 +280,7 @@ impl Bucket {
         _commit: &MutexGuard<'_, bool>,
         key: &str,
         version_id: &str,
+        bypass_governance: bool,
     ) -> S3Result<Deletion> {
         let asked = Deletion {
             version_id: Some(version_id.to_owned()),
@@ -249,6 +289,11 @@ impl Bucket {
         let Some((record, is_current)) = self.locate(key, version_id) else {
             return Ok(asked);
         };
+        if let Some(content) = &record.content {
+            content
+                .lock
+                .check_removal((self.clock)(), bypass_governance)?;
+        }
         if is_current {
             self.plain.hide(key);
         }

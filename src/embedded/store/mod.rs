@@ -16,6 +16,7 @@
 
 pub mod bucket;
 pub mod files;
+pub mod object_lock;
 mod plain;
 pub mod record;
 mod recovery;
@@ -34,6 +35,7 @@ use thiserror::Error;
 
 use bucket::{Bucket, BucketParts, Index, held, storage_failed, whole_seconds};
 use files::BucketFiles;
+use object_lock::BucketLock;
 use plain::PlainFiles;
 use record::{BucketSettings, Versioning};
 use sequence::Sequence;
@@ -141,7 +143,13 @@ impl Store {
         held(self.buckets.read()).values().cloned().collect()
     }
 
-    pub fn create_bucket(&self, name: &str, region: Option<String>) -> S3Result<()> {
+    /// Makes a bucket. One with Object Lock keeps versions from the start.
+    pub fn create_bucket(
+        &self,
+        name: &str,
+        region: Option<String>,
+        object_lock: Option<BucketLock>,
+    ) -> S3Result<()> {
         let mut buckets = held(self.buckets.write());
         if buckets.contains_key(name) {
             return Err(s3_error!(
@@ -151,8 +159,13 @@ impl Store {
         }
         let settings = BucketSettings {
             created: whole_seconds((self.clock)()),
-            versioning: Versioning::Off,
+            versioning: if object_lock.is_some() {
+                Versioning::Enabled
+            } else {
+                Versioning::Off
+            },
             region,
+            object_lock,
         };
         let files = self.files_of(name);
         let plain = self.plain_of(name);

@@ -2,8 +2,8 @@
 //!
 //! One file a version: whatever changes the state of a key writes or removes
 //! exactly one record, so one rename decides. Unknown fields are ignored and
-//! missing ones have defaults, which leaves room for tags, retention and legal
-//! holds.
+//! missing ones have defaults, so folders written by older releases open, and
+//! theirs by ours.
 
 use std::collections::BTreeMap;
 
@@ -11,6 +11,7 @@ use chrono::{DateTime, Utc};
 use s3s::dto;
 use serde::{Deserialize, Serialize};
 
+use super::object_lock::{BucketLock, ObjectLock};
 use crate::embedded::checksums::{ChecksumAlgorithm, StoredChecksum};
 
 /// Whether a bucket keeps replaced and deleted versions.
@@ -33,6 +34,9 @@ pub struct BucketSettings {
     /// The location constraint it was created with, if any.
     #[serde(default)]
     pub region: Option<String>,
+    /// `None` until Object Lock is switched on.
+    #[serde(default)]
+    pub object_lock: Option<BucketLock>,
 }
 
 /// One version of an object, or a delete marker.
@@ -69,8 +73,15 @@ pub struct Content {
     #[serde(default)]
     pub metadata: BTreeMap<String, String>,
     #[serde(default)]
+    pub tags: Tags,
+    #[serde(default)]
+    pub lock: ObjectLock,
+    #[serde(default)]
     pub checksum: Option<StoredChecksum>,
 }
+
+/// An object's tags by their keys.
+pub type Tags = BTreeMap<String, String>;
 
 /// The headers that S3 keeps with an object and gives back.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -85,6 +96,18 @@ pub struct ObjectHeaders {
     pub website_redirect_location: Option<String>,
     /// `None` is `STANDARD`.
     pub storage_class: Option<String>,
+    pub encryption: Option<Encryption>,
+}
+
+/// The server-side encryption that a client asked for. It is told, not done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Encryption {
+    /// `AES256`, `aws:kms` or `aws:kms:dsse`.
+    pub algorithm: String,
+    #[serde(default)]
+    pub kms_key_id: Option<String>,
+    #[serde(default)]
+    pub bucket_key: Option<bool>,
 }
 
 /// A multipart upload that is neither complete nor aborted.
@@ -97,6 +120,11 @@ pub struct UploadRecord {
     pub headers: ObjectHeaders,
     #[serde(default)]
     pub metadata: BTreeMap<String, String>,
+    #[serde(default)]
+    pub tags: Tags,
+    /// What the client asked for; a default retention begins with the object.
+    #[serde(default)]
+    pub lock: ObjectLock,
     #[serde(default)]
     pub checksum_algorithm: Option<ChecksumAlgorithm>,
     /// The checksum covers the whole object instead of the parts' checksums.

@@ -2,16 +2,20 @@
 
 #![expect(clippy::disallowed_methods, reason = "deleting is what is tested here")]
 
+mod encryption;
 mod listing;
 mod model;
 mod multipart;
+mod object_lock;
 mod objects;
 mod recovery;
+mod tags;
 mod through_object_store;
 mod versions;
 mod wire;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
@@ -19,13 +23,14 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
 use tempfile::TempDir;
 
-use super::EmbeddedS3;
+use super::{Clock, EmbeddedOptions, EmbeddedS3};
 
 const BUCKET: &str = "lake";
 
 /// A server over a folder of its own, with one bucket.
 struct Lake {
     folder: TempDir,
+    clock: Clock,
     s3: EmbeddedS3,
     client: Client,
 }
@@ -53,11 +58,23 @@ fn sdk_config(endpoint: &str) -> aws_sdk_s3::config::Builder {
 
 impl Lake {
     async fn new() -> Self {
+        let lake = Self::empty(EmbeddedOptions::default().clock);
+        let request = lake.client.create_bucket().bucket(BUCKET);
+        request.send().await.unwrap();
+        lake
+    }
+
+    /// Without the bucket.
+    fn empty(clock: Clock) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let s3 = EmbeddedS3::open(folder.path()).unwrap();
+        let s3 = EmbeddedS3::open_with_clock(folder.path(), Arc::clone(&clock)).unwrap();
         let client = client_of(&s3);
-        client.create_bucket().bucket(BUCKET).send().await.unwrap();
-        Self { folder, s3, client }
+        Self {
+            folder,
+            clock,
+            s3,
+            client,
+        }
     }
 
     async fn versioned() -> Self {
@@ -75,12 +92,22 @@ impl Lake {
 
     /// Closes the folder, lets `meanwhile` change it and opens it again.
     fn reopened(self, meanwhile: impl FnOnce(&Path)) -> Self {
-        let Self { folder, s3, client } = self;
+        let Self {
+            folder,
+            clock,
+            s3,
+            client,
+        } = self;
         drop((s3, client));
         meanwhile(folder.path());
-        let s3 = EmbeddedS3::open(folder.path()).unwrap();
+        let s3 = EmbeddedS3::open_with_clock(folder.path(), Arc::clone(&clock)).unwrap();
         let client = client_of(&s3);
-        Self { folder, s3, client }
+        Self {
+            folder,
+            clock,
+            s3,
+            client,
+        }
     }
 
     /// The version id, where the bucket has versions.

@@ -314,37 +314,63 @@ async fn copies() {
 }
 
 #[tokio::test]
-async fn archived_objects_cannot_be_read() {
+async fn storage_classes_are_kept_and_archives_cannot_be_read() {
     let lake = Lake::new().await;
-    let request = lake.client.put_object().bucket(BUCKET).key("cold");
-    let request = request.storage_class(StorageClass::Glacier);
-    request
-        .body(ByteStream::from_static(b"x"))
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(lake.get("cold").await.unwrap_err(), "InvalidObjectState");
-    let head = lake.client.head_object().bucket(BUCKET).key("cold");
+    let put = |class: &str| {
+        let request = lake.client.put_object().bucket(BUCKET).key(class);
+        let request = request.storage_class(StorageClass::from(class));
+        request.body(ByteStream::from_static(b"x")).send()
+    };
+    let warm = [
+        "GLACIER_IR",
+        "INTELLIGENT_TIERING",
+        "ONEZONE_IA",
+        "STANDARD_IA",
+    ];
+    let cold = ["DEEP_ARCHIVE", "GLACIER"];
+    for class in warm.into_iter().chain(cold) {
+        put(class).await.unwrap();
+    }
     assert_eq!(
-        head.send().await.unwrap().storage_class(),
-        Some(&StorageClass::Glacier)
+        code_of(&put("CELLAR").await.unwrap_err()),
+        "InvalidStorageClass"
     );
+
+    let lake = lake.reopened(|_| {});
+    for class in warm {
+        assert_eq!(lake.get(class).await.unwrap(), b"x");
+    }
+    for class in cold {
+        assert_eq!(lake.get(class).await.unwrap_err(), "InvalidObjectState");
+        let copy = lake.client.copy_object().bucket(BUCKET).key("to");
+        let copied = copy.copy_source(format!("{BUCKET}/{class}")).send().await;
+        assert_eq!(code_of(&copied.unwrap_err()), "InvalidObjectState");
+    }
+    for class in warm.into_iter().chain(cold) {
+        let head = lake.client.head_object().bucket(BUCKET).key(class);
+        let told = head.send().await.unwrap();
+        assert_eq!(told.storage_class(), Some(&StorageClass::from(class)));
+    }
+    let listed = lake.client.list_object_versions().bucket(BUCKET);
+    for version in listed.send().await.unwrap().versions() {
+        let class = version.storage_class().unwrap().as_str();
+        assert_eq!(Some(class), version.key());
+    }
 }
 
 #[tokio::test]
 async fn what_is_not_implemented_is_refused() {
     let lake = Lake::new().await;
-    let request = lake
-        .client
-        .put_object()
-        .bucket(BUCKET)
-        .key("k")
-        .tagging("a=b");
-    let refused = request.body(ByteStream::from_static(b"x")).send().await;
+    lake.put("k", b"x").await;
+    let request = lake.client.put_object().bucket(BUCKET).key("k");
+    let refused = request.ssekms_encryption_context("e30=").send().await;
     assert_eq!(code_of(&refused.unwrap_err()), "NotImplemented");
-    let refused = lake.client.get_object_tagging().bucket(BUCKET).key("k");
+    let refused = lake.client.restore_object().bucket(BUCKET).key("k");
     assert_eq!(
         code_of(&refused.send().await.unwrap_err()),
         "NotImplemented"
     );
+    let refused = lake.client.get_bucket_lifecycle_configuration();
+    let refused = refused.bucket(BUCKET).send().await;
+    assert_eq!(code_of(&refused.unwrap_err()), "NotImplemented");
 }

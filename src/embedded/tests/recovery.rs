@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use serde_json::from_slice;
+
 use super::{BUCKET, Lake, files_below};
 
 fn hidden(root: &Path, part: &str) -> PathBuf {
@@ -146,7 +148,9 @@ async fn a_completed_upload_that_was_not_removed_goes() {
 async fn an_unreadable_record_is_named() {
     let lake = Lake::new().await;
     lake.put("k", b"1").await;
-    let Lake { folder, s3, client } = lake;
+    let Lake {
+        folder, s3, client, ..
+    } = lake;
     drop((s3, client));
     let record = only_file(&hidden(folder.path(), "records"));
     fs::write(&record, b"{").unwrap();
@@ -155,4 +159,29 @@ async fn an_unreadable_record_is_named() {
         refused.to_string().contains(record.to_str().unwrap()),
         "{refused}"
     );
+}
+
+#[tokio::test]
+async fn a_folder_of_an_older_release_opens() {
+    let lake = Lake::versioned().await;
+    let version = lake.put("k", b"1").await;
+    let without = |file: &Path, path: &str, newer: &[&str]| {
+        let mut record: serde_json::Value = from_slice(&fs::read(file).unwrap()).unwrap();
+        let fields = record.pointer_mut(path).unwrap().as_object_mut().unwrap();
+        for field in newer {
+            assert!(fields.remove(*field).is_some(), "{field}");
+        }
+        fs::write(file, record.to_string()).unwrap();
+    };
+    let lake = lake.reopened(|root| {
+        let record = only_file(&hidden(root, "records"));
+        without(&record, "/content", &["tags", "lock"]);
+        without(&record, "/content/headers", &["encryption"]);
+        without(&hidden(root, "bucket.json"), "", &["object_lock"]);
+    });
+    assert_eq!(lake.get("k").await.unwrap(), b"1");
+    let request = lake.client.get_object_tagging().bucket(BUCKET).key("k");
+    assert_eq!(request.send().await.unwrap().tag_set(), []);
+    lake.delete("k", Some(&version)).await;
+    assert_eq!(lake.versions().await, []);
 }
