@@ -2,8 +2,7 @@
 //!
 //! One file a version: whatever changes the state of a key writes or removes
 //! exactly one record, so one rename decides. Unknown fields are ignored and
-//! missing ones have defaults, so folders written by older releases open, and
-//! theirs by ours.
+//! missing ones have defaults, so folders written by older releases open.
 
 use std::collections::BTreeMap;
 
