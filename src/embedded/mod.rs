@@ -18,9 +18,9 @@
 //! Lifecycle rules, and restoring an archived object, answer `NotImplemented`.
 //!
 //! Object Lock goes by the clock that the server was opened with. Server-side
-//! encryption is remembered and told, but nothing is encrypted: who asks for
-//! none is told of none, where S3 would say `AES256`, and entity tags are MD5s
-//! even with `aws:kms`, where those of S3 are not.
+//! encryption is remembered and told, but nothing is encrypted; entity tags are
+//! no MD5s with KMS, as S3's are not. Who asks for none is told of none, where
+//! S3 would say `AES256`, and a KMS key that is not named has no name.
 //!
 //! The access log is what shows invariant 6 (a dry run changes nothing) on the
 //! wire; the physical removal of deleted versions is what invariant 8 (no

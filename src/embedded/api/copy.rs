@@ -11,7 +11,7 @@ use s3s::dto::{
 };
 use s3s::{S3Request, S3Result, s3_error};
 
-use super::encryption::{ToldEncryption, asked_encryption};
+use super::encryption::{ToldEncryption, asked_encryption, entity_tag};
 use super::multipart::{check_part_number, record_part};
 use super::object_lock::LockHeaders;
 use super::read::{content_of, open_source, shown_version_id};
@@ -22,7 +22,7 @@ use crate::embedded::conditions::{ReadConditions, WriteCondition, strong_etag, t
 use crate::embedded::store::Store;
 use crate::embedded::store::bucket::{Bucket, storage_failed};
 use crate::embedded::store::files::{PendingBody, WrittenBody};
-use crate::embedded::store::record::{Content, ObjectHeaders, VersionRecord};
+use crate::embedded::store::record::{Content, Encryption, ObjectHeaders, VersionRecord};
 
 /// Where a copy comes from.
 struct Source {
@@ -160,7 +160,8 @@ fn replaces_tags(input: &CopyObjectInput) -> bool {
 }
 
 /// The body at its new place, and what is known of it. A copy is one part, so
-/// the digests of a multipart source are computed anew.
+/// the digests of a multipart source are computed anew, as is an entity tag
+/// that is none.
 fn copy_body(
     source: &Source,
     bucket: &Bucket,
@@ -171,7 +172,10 @@ fn copy_body(
     let algorithm = wanted.or(kept.map(|checksum| checksum.algorithm));
     let checksum_fits = kept.is_none_or(|checksum| !checksum.composite)
         && algorithm == kept.map(|checksum| checksum.algorithm);
-    if content.part_sizes.is_empty() && checksum_fits {
+    let source_encryption = content.headers.encryption.as_ref();
+    let tag_fits =
+        content.part_sizes.is_empty() && !source_encryption.is_some_and(Encryption::uses_kms);
+    if tag_fits && checksum_fits {
         let path = source.bucket.files.body_path(&content.body);
         let shared = bucket.files.share_body(&path);
         let body = shared.map_err(|error| storage_failed("copy a body", error))?;
@@ -232,6 +236,7 @@ fn with_directives(
         input.ssekms_key_id,
         input.bucket_key_enabled,
     )?;
+    copied.etag = entity_tag(copied.etag, encryption.as_ref());
     if !replaces_metadata {
         let headers = ObjectHeaders {
             storage_class,
@@ -276,7 +281,7 @@ pub fn upload_part_copy(
     let size = content_of(&source.record)?.size;
     let range = source_range(input.copy_source_range.as_deref(), size)?;
     let written = copy_range(&source, &bucket, &range, upload.record.checksum_algorithm)?;
-    let part = record_part(&bucket, &input.upload_id, input.part_number, written)?;
+    let part = record_part(&bucket, &upload.record, input.part_number, written)?;
     let fields = part.checksum.as_ref().map(StoredChecksum::to_dto);
     let fields = fields.unwrap_or_default();
     let encryption = ToldEncryption::of(upload.record.headers.encryption.as_ref());

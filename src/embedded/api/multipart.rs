@@ -12,7 +12,7 @@ use s3s::{S3Request, S3Result, s3_error};
 use uuid::Uuid;
 
 use super::body::IncomingBody;
-use super::encryption::{ToldEncryption, asked_encryption};
+use super::encryption::{ToldEncryption, asked_encryption, entity_tag};
 use super::object_lock::{LockHeaders, require_digest};
 use super::read::shown_version_id;
 use super::tagging::asked_tags;
@@ -150,7 +150,7 @@ pub async fn upload_part(
     require_digest(&bucket, &upload.record.lock, &incoming.claimed)?;
     let written = incoming.receive(&bucket.files, expected).await?;
     let input = request.input;
-    let part = record_part(&bucket, &input.upload_id, input.part_number, written)?;
+    let part = record_part(&bucket, &upload.record, input.part_number, written)?;
     let fields = part.checksum.as_ref().map(StoredChecksum::to_dto);
     let fields = fields.unwrap_or_default();
     let encryption = ToldEncryption::of(upload.record.headers.encryption.as_ref());
@@ -181,19 +181,20 @@ pub fn check_part_number(number: i32) -> S3Result<()> {
 /// Makes a written body a part of an upload.
 pub fn record_part(
     bucket: &Bucket,
-    upload_id: &str,
+    upload: &UploadRecord,
     number: i32,
     written: WrittenBody,
 ) -> S3Result<PartRecord> {
+    let md5 = hex::encode(written.digests.md5);
     let part = PartRecord {
         number,
         body: written.body.id.clone(),
         size: written.size,
-        etag: hex::encode(written.digests.md5),
+        etag: entity_tag(md5, upload.headers.encryption.as_ref()),
         last_modified: whole_seconds((bucket.clock)()),
         checksum: written.digests.checksum,
     };
-    bucket.put_part(upload_id, part.clone(), written.body)?;
+    bucket.put_part(&upload.upload_id, part.clone(), written.body)?;
     Ok(part)
 }
 

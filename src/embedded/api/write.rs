@@ -6,7 +6,7 @@ use s3s::dto::{Metadata, PutObjectInput, PutObjectOutput, StorageClass};
 use s3s::{S3Request, S3Result, s3_error};
 
 use super::body::IncomingBody;
-use super::encryption::{ToldEncryption, asked_encryption};
+use super::encryption::{ToldEncryption, asked_encryption, entity_tag};
 use super::object_lock::{LockHeaders, require_digest};
 use super::read::{shown_version_id, signed};
 use super::tagging::asked_tags;
@@ -59,10 +59,12 @@ pub async fn put_object(
     let metadata = kept_metadata(input.metadata)?;
     let encryption = ToldEncryption::of(headers.encryption.as_ref());
     let written = incoming.receive(&bucket.files, None).await?;
+    let md5 = hex::encode(written.digests.md5);
+    let etag = entity_tag(md5, headers.encryption.as_ref());
     let content = Content {
         body: written.body.id.clone(),
         size: written.size,
-        etag: hex::encode(written.digests.md5),
+        etag: etag.clone(),
         part_sizes: Vec::new(),
         upload_id: None,
         headers,
@@ -83,7 +85,7 @@ pub async fn put_object(
         checksum_sha1: fields.checksum_sha1,
         checksum_sha256: fields.checksum_sha256,
         checksum_type: fields.checksum_type,
-        e_tag: Some(strong_etag(&hex::encode(written.digests.md5))),
+        e_tag: Some(strong_etag(&etag)),
         server_side_encryption: encryption.algorithm,
         size: Some(signed(written.size)?),
         ssekms_key_id: encryption.kms_key_id,

@@ -143,6 +143,12 @@ pub struct PartRecord {
     pub checksum: Option<StoredChecksum>,
 }
 
+impl Encryption {
+    pub fn uses_kms(&self) -> bool {
+        self.algorithm != dto::ServerSideEncryption::AES256
+    }
+}
+
 impl VersionRecord {
     pub fn is_delete_marker(&self) -> bool {
         self.content.is_none()

@@ -112,3 +112,46 @@ async fn an_upload_says_it_at_every_step() {
     assert_eq!(told!(request.send().await.unwrap()), with_key());
     assert_eq!(encryption_of(&lake, "k").await, with_key());
 }
+
+#[tokio::test]
+async fn with_a_kms_key_the_entity_tag_is_no_digest() {
+    let lake = Lake::new().await;
+    // MD5 of "hello", by md5sum.
+    let digest = "\"5d41402abc4b2a76b9719d911017c592\"";
+    let put = || {
+        let request = lake.client.put_object().bucket(BUCKET).key("kms");
+        let request = request.server_side_encryption(ServerSideEncryption::AwsKms);
+        request.body(ByteStream::from_static(b"hello"))
+    };
+    let first = put().send().await.unwrap().e_tag().unwrap().to_owned();
+    assert_ne!(first, digest);
+    assert_eq!(first.len(), digest.len());
+    let refused = put().if_match(digest).send().await;
+    assert_eq!(code_of(&refused.unwrap_err()), "PreconditionFailed");
+    let second = put().if_match(&first).send().await.unwrap();
+    assert_ne!(second.e_tag(), Some(&*first));
+    let head = lake.client.head_object().bucket(BUCKET).key("kms");
+    assert_eq!(head.send().await.unwrap().e_tag(), second.e_tag());
+
+    let copy = |from: &str, to: &str| {
+        let request = lake.client.copy_object().bucket(BUCKET).key(to);
+        request.copy_source(format!("{BUCKET}/{from}"))
+    };
+    let plain = copy("kms", "plain").send().await.unwrap();
+    let tag_of_plain = plain.copy_object_result().unwrap().e_tag().unwrap();
+    assert_eq!(tag_of_plain, digest);
+    let again = copy("plain", "again").server_side_encryption(ServerSideEncryption::AwsKms);
+    let again = again.send().await.unwrap();
+    assert_ne!(again.copy_object_result().unwrap().e_tag(), Some(digest));
+
+    let request = lake.client.create_multipart_upload().bucket(BUCKET);
+    let request = request.server_side_encryption(ServerSideEncryption::AwsKms);
+    let created = request.key("big").send().await.unwrap();
+    let request = lake.client.upload_part_copy().bucket(BUCKET).key("big");
+    let request = request.upload_id(created.upload_id().unwrap());
+    let request = request
+        .part_number(1)
+        .copy_source(format!("{BUCKET}/plain"));
+    let part = request.send().await.unwrap();
+    assert_ne!(part.copy_part_result().unwrap().e_tag(), Some(digest));
+}
