@@ -185,7 +185,11 @@ async fn request_erasure(lake: &Opened, s3: &WriteS3) -> Result<(), Failure> {
     let request = Request::new(&key, policy, now, &subject, Filing::default());
     let request = request.map_err(Failure::from_error)?;
     let places = Places::new(&lake.policies.lake.location);
-    request.file(s3, &places).await.map_err(Failure::from_error)
+    request
+        .file(s3, &places)
+        .await
+        .map_err(Failure::from_error)?;
+    Ok(())
 }
 
 /// Objects and bytes.

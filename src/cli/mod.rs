@@ -10,6 +10,7 @@ mod plan;
 mod policy;
 mod run;
 mod serve;
+mod subject;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
@@ -89,6 +90,8 @@ enum Command {
     Apply(apply::Apply),
     /// Erasure requests (GDPR Art. 17).
     Erase(erase::Erase),
+    /// What the lake knows of a person (GDPR Art. 15 and 20).
+    Subject(subject::Subject),
     /// The policy files.
     Policy(policy::Policy),
     /// Serve a folder as S3, for demo and tests.
@@ -106,6 +109,7 @@ pub async fn main() -> ExitCode {
         Command::Run(command) => run::main(global, command).await,
         Command::Apply(command) => apply::main(global, command).await,
         Command::Erase(command) => erase::main(global, command).await,
+        Command::Subject(command) => subject::main(global, command).await,
         Command::Policy(command) => policy::main(global, command),
         Command::ServeS3(command) => serve::main(global, command).await,
     };

@@ -10,7 +10,7 @@ pub async fn main(global: &Global) -> Result<(), Failure> {
     let planned = job::plan(
         &lake.reader(),
         &lake.policies,
-        || lake.key(),
+        &|| lake.key(),
         lake.clock.now(),
         None,
     )

@@ -103,7 +103,7 @@ impl Night<'_> {
             Source::Fresh => None,
             Source::Saved(plan) => Some(plan.as_ref()),
         };
-        let mut planned = job::plan(s3.read(), &lake.policies, || lake.key(), self.now, saved)
+        let mut planned = job::plan(s3.read(), &lake.policies, &|| lake.key(), self.now, saved)
             .await
             .map_err(Failure::from_error)?;
         let plan = match source {
@@ -117,7 +117,7 @@ impl Night<'_> {
         let may_destroy = may_destroy(lake, &plan, confirm)?;
         planned.facts.forget_listings();
         let folder = Places::new(&lake.policies.lake.location).system("erasure/suppression/");
-        let suppression = Suppression::load(s3.read(), &folder, || lake.key())
+        let suppression = Suppression::load(s3.read(), &folder, &|| lake.key())
             .await
             .map_err(Failure::from_error)?;
         let spill =
@@ -136,7 +136,7 @@ impl Night<'_> {
             may_destroy,
             lease_lost: self.lease_lost,
         };
-        let key = || lake.key();
+        let key = &|| lake.key();
         job::apply(
             &site,
             &lake.policies,

@@ -8,7 +8,9 @@
 
 mod apply;
 mod certificate;
+pub mod export;
 pub mod filing;
+pub mod inbox;
 mod people;
 mod reach;
 pub mod request;
@@ -76,6 +78,7 @@ fn carried_out(requests: &[OpenRequest], reach: &Reach) -> Vec<String> {
 pub fn plan_identify(
     requests: &[OpenRequest],
     reach: &Reach,
+    filed: &[String],
     compactions: &[String],
 ) -> Option<Step> {
     let ids = carried_out(requests, reach);
@@ -100,7 +103,7 @@ pub fn plan_identify(
         ),
         action: Action::Identify(Identify {
             requests: ids,
-            after: compactions.to_vec(),
+            after: filed.iter().chain(compactions).cloned().collect(),
         }),
     })
 }

@@ -20,8 +20,8 @@ use crate::lake::s3::PutIf;
 use crate::lake::site::Site;
 use crate::lake::tables::{DataFile, Table};
 use crate::plan::{
-    Action, Certify, Checkpoint, Compact, Curate, Erase, EraseCurated, Fold, Identify, Plan, Purge,
-    Retain, RetainCurated, Step, shown_columns,
+    Action, Certify, Checkpoint, Compact, Curate, Erase, EraseCurated, FileRequests, Fold,
+    Identify, Plan, Purge, Retain, RetainCurated, Step, shown_columns,
 };
 use crate::policy::{CuratedPolicy, DatasetPolicy, Policies, S3Location};
 use crate::retention;
@@ -135,6 +135,7 @@ impl<'a> Night<'a> {
         let outcome = match &step.action {
             Action::Compact(action) => self.compact(action).await,
             Action::Fold(action) => self.fold(action).await,
+            Action::FileRequests(action) => self.file_requests(action).await,
             Action::Identify(action) => self.identify(action).await,
             Action::Erase(action) => self.erase(action).await,
             Action::EraseCurated(action) => self.erase_curated(action).await,
@@ -205,6 +206,16 @@ impl<'a> Night<'a> {
         report.folded_files += done.removed.len() as u64;
         report.folded_into += done.added.len() as u64;
         report.fold_bytes += done.added.iter().map(|file| file.size).sum::<u64>();
+        Ok(())
+    }
+
+    async fn file_requests(&mut self, action: &FileRequests) -> Result<(), StepError> {
+        let is_named = |open: &&mut OpenRequest| action.requests.contains(&open.request.id);
+        for open in self.requests.iter_mut().filter(is_named) {
+            open.etag = open.request.file(&self.site.s3, &self.site.places).await?;
+        }
+        let bucket = &self.site.places.lake().bucket;
+        self.report.purged += self.site.s3.delete_versions(bucket, &action.files).await?;
         Ok(())
     }
 
@@ -494,7 +505,10 @@ fn not_certified(outcome: &erasure::Outcome) -> String {
 /// The steps that an action builds on.
 fn after(action: &Action) -> &[String] {
     match action {
-        Action::Compact(_) | Action::RetainCurated(_) | Action::Checkpoint(_) => &[],
+        Action::Compact(_)
+        | Action::FileRequests(_)
+        | Action::RetainCurated(_)
+        | Action::Checkpoint(_) => &[],
         Action::Fold(action) => &action.after,
         Action::Identify(action) => &action.after,
         Action::EraseCurated(action) => &action.after,

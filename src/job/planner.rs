@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use crate::compaction;
 use crate::curation::{self, CurationError, Lineage};
-use crate::erasure::{self, Reach, request};
+use crate::erasure::{self, Reach, inbox, request};
 use crate::lake::discovery::Look;
 use crate::lake::facts::{Facts, FactsError, Grace, Places, TableFacts};
 use crate::lake::key::{Key, KeyError};
@@ -14,6 +14,7 @@ use crate::lake::s3::{ObjectVersion, ReadS3};
 use crate::plan::{Action, Checkpoint, Plan, Step, named_raw};
 use crate::policy::Policies;
 use crate::retention;
+use inbox::Inbox;
 use request::{OpenRequest, RequestError};
 
 /// A log is read in one request a commit; so many are still quick.
@@ -48,12 +49,21 @@ pub struct Planned {
 pub async fn plan(
     s3: &ReadS3,
     policies: &Policies,
-    key: impl FnOnce() -> Result<Key, KeyError>,
+    key: &dyn Fn() -> Result<Key, KeyError>,
     now: DateTime<Utc>,
     saved: Option<&Plan>,
 ) -> Result<Planned, PlanError> {
     let places = Places::new(&policies.lake.location);
-    let mut requests = request::open(s3, &places, key).await?;
+    let filed = request::all(s3, &places)
+        .await
+        .map_err(RequestError::from)?;
+    let ids = filed
+        .iter()
+        .map(|(request, _)| request.id.clone())
+        .collect();
+    let mut requests = request::open(filed, key)?;
+    let inbox = inbox::read(s3, policies, key, &ids, now).await?;
+    requests.extend(inbox.requests.iter().cloned());
     let sealed_remains = request::sealed_remains(s3, &places)
         .await
         .map_err(RequestError::from)?;
@@ -66,12 +76,14 @@ pub async fn plan(
     };
     let facts = Facts::gather(s3, policies, &look).await?;
     let reach = erasure::reach(s3, policies, &facts, &mut requests).await?;
+    inbox::note_preview(&mut requests, &reach);
     let lineage = curation::lineage(policies, &facts).await?;
     let mut plan = Night {
         policies,
         facts: &facts,
         requests: &requests,
         sealed_remains: &sealed_remains,
+        inbox: &inbox,
         now,
         steps: Vec::new(),
         removers: BTreeMap::new(),
@@ -109,6 +121,7 @@ struct Night<'a> {
     facts: &'a Facts,
     requests: &'a [OpenRequest],
     sealed_remains: &'a [ObjectVersion],
+    inbox: &'a Inbox,
     now: DateTime<Utc>,
     steps: Vec<Step>,
     /// Steps that remove files of a table.
@@ -119,10 +132,12 @@ struct Night<'a> {
 
 impl Night<'_> {
     fn plan(mut self, reach: &Reach, lineage: &Lineage) -> Plan {
+        self.steps.extend(inbox::plan(self.inbox));
+        let filed: Vec<String> = self.steps.iter().map(|step| step.id.clone()).collect();
         let compactions = self.compact();
         let all: Vec<String> = compactions.values().flatten().cloned().collect();
         self.steps
-            .extend(erasure::plan_identify(self.requests, reach, &all));
+            .extend(erasure::plan_identify(self.requests, reach, &filed, &all));
         self.erase_and_retain(reach, &compactions);
         self.fold(&compactions);
         for policy in &self.policies.curated {
@@ -171,6 +186,7 @@ impl Night<'_> {
         }
         let left_out = reach.left_out.iter();
         findings.extend(left_out.map(|(id, why)| why.finding(id)));
+        findings.extend(self.inbox.findings.iter().cloned());
         due.sort();
         findings.sort();
         let tables = self.facts.table_versions();

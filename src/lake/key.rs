@@ -122,6 +122,12 @@ impl Key {
         Ok(hex::encode(secret))
     }
 
+    /// A key that nobody keeps.
+    pub fn random() -> Result<Self, KeyError> {
+        let secret = Self::generate()?;
+        Self::parse(&secret).ok_or(KeyError::Failed("make a key"))
+    }
+
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let secret = hex::decode(text)

@@ -71,6 +71,8 @@ pub enum Action {
     Compact(Compact),
     /// Small files of an event table into larger ones; the rows stay the same.
     Fold(Fold),
+    /// Requests that were dropped into the lake are filed.
+    FileRequests(FileRequests),
     /// Who belongs to the subjects of requests, before anything of them is deleted.
     Identify(Identify),
     /// Subjects out of a dataset.
@@ -112,6 +114,15 @@ pub struct Fold {
     pub files: Vec<DataFile>,
     /// Steps that may leave more small files.
     pub after: Vec<String>,
+}
+
+/// Requests to file from the inbox.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileRequests {
+    /// Their ids.
+    pub requests: Vec<String>,
+    /// All versions of the files that they came in, which go.
+    pub files: Vec<ObjectVersion>,
 }
 
 /// Requests whose subjects are identified, by links too, and put on the suppression list.
@@ -281,7 +292,8 @@ impl Action {
             Self::Fold(action) => Some(&action.dataset),
             Self::Erase(action) => Some(&action.dataset),
             Self::Retain(action) => Some(&action.dataset),
-            Self::Identify(_)
+            Self::FileRequests(_)
+            | Self::Identify(_)
             | Self::EraseCurated(_)
             | Self::RetainCurated(_)
             | Self::Curate(_)
@@ -297,6 +309,7 @@ impl Action {
             Self::Compact(_)
             | Self::Fold(_)
             | Self::Curate(_)
+            | Self::FileRequests(_)
             | Self::Identify(_)
             | Self::EraseCurated(_)
             | Self::RetainCurated(_)

@@ -128,6 +128,7 @@ fn named_versions(action: &Action) -> Vec<&ObjectVersion> {
         Action::Purge(purge) => purge.versions.iter().collect(),
         // The version of the table stands for its files.
         Action::Fold(_)
+        | Action::FileRequests(_)
         | Action::Identify(_)
         | Action::EraseCurated(_)
         | Action::RetainCurated(_)

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::error::ValueError;
+use super::lake::grace;
 use super::pii::Compare;
 use super::section::{Key, Section};
 use super::span::Span;
@@ -52,7 +53,7 @@ pub(super) fn read(file: &Section<'_>) -> Option<ErasurePolicy> {
     let compare = compare(&section);
     let rows = section.or_default("max_rows_per_subject", usual.max_rows_per_subject, limit);
     let links = section.or_default("max_linked_ids", usual.max_linked_ids, limit);
-    let late_grace = section.or_default("late_grace", usual.late_grace, str::parse);
+    let late_grace = section.or_default("late_grace", usual.late_grace, grace);
     let recipients = section.list_or_empty("recipients", recipient);
     Some(ErasurePolicy {
         compare: compare?,

@@ -129,7 +129,7 @@ fn absolute(text: &str) -> Result<PathBuf, ValueError> {
 }
 
 /// A lake that nobody else reads can do without.
-fn grace(text: &str) -> Result<Span, ValueError> {
+pub(super) fn grace(text: &str) -> Result<Span, ValueError> {
     if text == "0 h" {
         return Ok(Span::NONE);
     }

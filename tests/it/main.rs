@@ -11,12 +11,16 @@
     reason = "a helper that fails fails its test"
 )]
 
+mod subject_export;
 mod support;
 
 mod bad_input;
 mod discovery;
 mod dry_run;
 mod erasure;
+mod erasure_links;
+mod erasure_redaction;
+mod erasure_requests;
 mod first_night;
 mod formats;
 mod grace;

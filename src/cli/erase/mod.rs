@@ -5,6 +5,8 @@ mod add;
 mod decide;
 mod list;
 
+pub use add::written;
+
 use super::open::Opened;
 use super::{Failure, Global};
 use crate::erasure::request::{self, Request};

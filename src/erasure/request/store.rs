@@ -15,11 +15,10 @@ use crate::policy::S3Location;
 const READ_AT_ONCE: usize = 16;
 
 impl Request {
-    /// Files the request; one that lies there already stays.
-    pub async fn file(&self, s3: &WriteS3, places: &Places) -> Result<(), S3Error> {
+    /// Files the request; returns its entity tag.
+    pub async fn file(&self, s3: &WriteS3, places: &Places) -> Result<String, S3Error> {
         let place = place(places, &self.id);
-        put_json(s3, &place.bucket, &place.prefix, self, PutIf::Absent).await?;
-        Ok(())
+        put_json(s3, &place.bucket, &place.prefix, self, PutIf::Absent).await
     }
 
     /// Writes a request's new state over the one that was read; returns its new entity tag.
@@ -78,13 +77,12 @@ pub async fn sealed_remains(s3: &ReadS3, places: &Places) -> Result<Vec<ObjectVe
     Ok(versions)
 }
 
-/// The requests that runs have to do with. The key is asked for only if there is one.
-pub async fn open(
-    s3: &ReadS3,
-    places: &Places,
-    key: impl FnOnce() -> Result<Key, KeyError>,
+/// Of `all` requests those that runs have to do with. The key is asked for only if there is one.
+pub fn open(
+    all: Vec<(Request, String)>,
+    key: &dyn Fn() -> Result<Key, KeyError>,
 ) -> Result<Vec<OpenRequest>, RequestError> {
-    let mut unfinished = all(s3, places).await?;
+    let mut unfinished = all;
     unfinished.retain(|(request, _)| request.state.is_open() && request.state != State::Held);
     if unfinished.is_empty() {
         return Ok(Vec::new());

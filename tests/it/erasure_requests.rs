@@ -1,0 +1,176 @@
+//! The life of an erasure request, from the command line.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::support::events::{ADA, BOB, small_lake};
+use crate::support::{Lake, NOW, tables, traces};
+
+fn listed(lake: &Lake, now: &str) -> Vec<Value> {
+    let listed = lake
+        .command(now, &["erase", "list", "--output", "json"])
+        .json();
+    listed.as_array().unwrap().clone()
+}
+
+fn shown(lake: &Lake, id: &str) -> Value {
+    lake.command(NOW, &["erase", "show", id, "--output", "json"])
+        .json()[0]
+        .clone()
+}
+
+#[test]
+fn a_request_lives_from_received_to_certified() {
+    let lake = small_lake();
+    let id = lake.request_erasure(NOW, &format!("user_id={ADA}"));
+    lake.run(NOW);
+    let history = shown(&lake, &id)["details"]["history"].clone();
+    let states: Vec<&Value> = history
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| &one["state"])
+        .collect();
+    let begin = ["received", "planned", "erased"];
+    assert!(
+        states
+            .iter()
+            .zip(begin)
+            .all(|(state, expected)| *state == expected),
+        "{history}"
+    );
+    assert_eq!(states.last().unwrap().as_str(), Some("certified"));
+}
+
+#[test]
+fn a_held_request_waits_and_goes_on_when_it_is_released() {
+    let lake = small_lake();
+    lake.run(NOW);
+    let id = lake.request_erasure(NOW, &format!("user_id={ADA}"));
+    let hold = ["erase", "hold", &id, "--reason", "a court asked"];
+    lake.command(NOW, &hold).expect_exit(0);
+    let before = tables::all_rows(&lake);
+    lake.expect_nothing_to_do(NOW);
+    lake.run(NOW);
+    assert_eq!(tables::all_rows(&lake), before);
+    assert_eq!(
+        shown(&lake, &id)["details"]["decision"]["reason"],
+        "a court asked"
+    );
+    lake.command(NOW, &hold).expect_exit(2);
+    lake.command(NOW, &["erase", "release", &id]).expect_exit(0);
+    lake.run(NOW);
+    assert_eq!(lake.request_states(NOW), ["certified"]);
+}
+
+#[test]
+fn a_cancelled_or_rejected_request_keeps_nothing_of_the_subject_and_erases_nothing() {
+    for verb in ["cancel", "reject"] {
+        let lake = small_lake();
+        lake.run(NOW);
+        let before = tables::all_rows(&lake);
+        let id = lake.request_erasure(NOW, &format!("user_id={ADA}"));
+        let file = lake.lake_file(&format!("system/erasure/requests/{id}.json"));
+        let open: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+        let sealed = open["sealed"].as_str().unwrap().to_owned();
+        let close = ["erase", verb, &id, "--reason", "Art. 17(3)(b): tax law"];
+        lake.command(NOW, &close).expect_exit(0);
+        assert!(traces::mentioning(&lake.s3(), &sealed).is_empty(), "{verb}");
+        lake.expect_nothing_to_do(NOW);
+        assert_eq!(tables::all_rows(&lake), before);
+        lake.command(NOW, &close).expect_exit(2);
+    }
+}
+
+#[test]
+fn what_has_begun_cannot_be_cancelled() {
+    let lake = small_lake();
+    let id = lake.request_erasure(NOW, &format!("user_id={ADA}"));
+    lake.run(NOW);
+    let cancel = lake.command(NOW, &["erase", "cancel", &id, "--reason", "too late"]);
+    cancel.expect_exit(2);
+    assert!(cancel.stderr.contains("certified"), "{}", cancel.stderr);
+}
+
+#[test]
+fn overdue_requests_come_first_and_a_deadline_can_be_extended_once() {
+    let lake = small_lake();
+    let later = "2026-12-01T00:00:00Z";
+    let asked = [
+        "erase",
+        "add",
+        "--received",
+        "2026-10-31",
+        "--identifier",
+        "user_id=1",
+    ];
+    lake.request_erasure(NOW, "user_id=2");
+    lake.command(NOW, &asked).expect_exit(0);
+    let first = &listed(&lake, later)[0];
+    assert_eq!(
+        (&first["overdue"], &first["deadline"]),
+        (&true.into(), &"2026-11-30T23:59:59Z".into())
+    );
+    let id = first["id"].as_str().unwrap();
+    let extend = ["erase", "extend", id, "--reason", "three services at once"];
+    lake.command(later, &extend).expect_exit(0);
+    lake.command(later, &extend).expect_exit(2);
+    let all = listed(&lake, later);
+    assert_eq!(all[0]["deadline"], "2026-12-20T03:00:00Z");
+    assert_eq!(all[1]["deadline"], "2027-01-31T23:59:59Z");
+    assert!(all.iter().all(|one| one["overdue"] == false));
+    let text = lake.command("2027-02-01T00:00:00Z", &["erase", "list"]);
+    assert_eq!(text.stdout.matches("OVERDUE").count(), 2);
+}
+
+#[test]
+fn who_said_what_is_kept_with_the_request() {
+    let lake = small_lake();
+    let add = [
+        "erase",
+        "add",
+        "--identifier",
+        "-",
+        "--reference",
+        "DSR-2026-117",
+        "--identity-checked-by",
+        "front desk",
+        "--approved-by",
+        "dpo",
+    ];
+    lake.command_with(NOW, &add, &format!("user_id={ADA}\n"))
+        .expect_exit(0);
+    let first = &listed(&lake, NOW)[0];
+    assert_eq!(first["reference"], "DSR-2026-117");
+    assert_eq!(first["identity_checked_by"], "front desk");
+    assert_eq!(first["approved_by"], "dpo");
+}
+
+#[test]
+fn a_file_with_a_bad_line_files_nothing() {
+    let lake = small_lake();
+    let file = format!("user_id\n{ADA}\n\"\"\n");
+    let refused = lake.command_with(NOW, &["erase", "add", "--file", "-"], &file);
+    refused.expect_exit(2).does_not_mention(ADA);
+    assert!(refused.stderr.contains("line 3"), "{}", refused.stderr);
+    assert_eq!(listed(&lake, NOW), Vec::<Value>::new());
+    let file = format!("user_id\n{ADA}\n{BOB}\n");
+    lake.command_with(NOW, &["erase", "add", "--file", "-"], &file)
+        .expect_exit(0);
+    assert_eq!(listed(&lake, NOW).len(), 2);
+}
+
+#[test]
+fn another_key_than_the_one_that_sealed_is_noticed() {
+    let lake = small_lake();
+    lake.request_erasure(NOW, &format!("user_id={ADA}"));
+    lake.run(NOW);
+    fs::write(lake.dir().join("lakewarden.key"), "cd".repeat(32)).unwrap();
+    // The request is certified, but the suppression list was hashed with the first key.
+    let add = ["erase", "add", "--identifier", &format!("user_id={BOB}")];
+    lake.command(NOW, &add).expect_exit(7).does_not_mention(BOB);
+    lake.command(NOW, &["run"]).expect_exit(7);
+    fs::remove_file(lake.dir().join("lakewarden.key")).unwrap();
+    lake.command(NOW, &["run"]).expect_exit(7);
+}
