@@ -14,6 +14,7 @@ pub mod ledger;
 pub mod parquet_files;
 pub mod raw;
 pub mod read_only;
+pub mod regroup;
 pub mod rows;
 pub mod s3;
 pub mod search;

@@ -31,7 +31,8 @@ const ROW_GROUP_ROWS: usize = 128 * 1024;
 /// What a row group may grow to, since all of it is in memory while it is written or read.
 const ROW_GROUP_BYTES: usize = 64 * 1024 * 1024;
 const ZSTD_LEVEL: i32 = 3;
-const FALSE_HITS: f64 = 0.01;
+/// The rate of false hits that Bloom filters are made for.
+pub const FALSE_HITS: f64 = 0.01;
 
 /// How the rows of a table's files lie.
 #[derive(Debug, Clone, Copy)]
@@ -63,6 +64,11 @@ pub fn writer<Target: Write + Send>(
 ) -> Result<ArrowWriter<Target>, ParquetError> {
     let properties = writer_properties(schema, layout)?;
     ArrowWriter::try_new(target, Arc::clone(schema), Some(properties))
+}
+
+/// The codec of our files.
+pub fn zstd() -> Compression {
+    Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL).unwrap_or_default())
 }
 
 fn sort(batch: &RecordBatch, keys: &[ArrayRef]) -> Result<RecordBatch, ParquetError> {
@@ -101,7 +107,7 @@ fn writer_properties(
         })
         .collect();
     let mut properties = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?))
+        .set_compression(zstd())
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
         .set_created_by(format!("lakewarden {}", env!("CARGO_PKG_VERSION")));

@@ -186,10 +186,12 @@ pub async fn write(
 
 /// A name that no file of the day has.
 pub fn new_path(day: NaiveDate) -> String {
-    format!(
-        "{PARTITION}={day}/part-{}.zstd.parquet",
-        uuid::Uuid::new_v4()
-    )
+    format!("{PARTITION}={day}/{}", new_name())
+}
+
+/// The last part of such a name.
+pub fn new_name() -> String {
+    format!("part-{}.zstd.parquet", uuid::Uuid::new_v4())
 }
 
 /// A name for redacted rows of the day: they have a file of their own, which goes when the law no longer

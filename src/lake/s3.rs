@@ -16,6 +16,7 @@ use chrono::{DateTime, Utc};
 use object_store::ObjectStore;
 use tokio::sync::Semaphore;
 
+mod compose;
 mod delete;
 mod listing;
 mod object;
@@ -24,6 +25,7 @@ use super::connect::Connection;
 use super::error::{S3Error, S3ErrorKind};
 use super::read_only::ReadOnlyStore;
 
+pub use compose::{ONE_REQUEST, SMALLEST_PART, Source, Stretch};
 pub use listing::{KeyRange, sort};
 pub use object::{Object, ObjectVersion, Pick, PutIf, Upload, by_key};
 

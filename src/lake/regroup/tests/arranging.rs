@@ -1,0 +1,121 @@
+//! The order of the new file's bytes keeps the store's rules and sends little.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use proptest::prelude::*;
+
+use crate::lake::regroup::layout::{Arrangement, MAGIC};
+use crate::lake::s3::{ONE_REQUEST, SMALLEST_PART, Stretch};
+
+const MIB: u64 = 1024 * 1024;
+static ZEROS: [u8; 8 << 20] = [0; 8 << 20];
+
+fn own(lengths: &[u64]) -> Vec<Bytes> {
+    let bytes = lengths.iter().map(|length| &ZEROS[..*length as usize]);
+    bytes.map(Bytes::from_static).collect()
+}
+
+/// A letter a stretch and its length in MiB: C opied, F etched, O wn.
+fn picture(arrangement: &Arrangement) -> String {
+    let stretches = arrangement.stretches.iter().map(|stretch| {
+        let letter = match stretch {
+            Stretch::Copied(_) => 'C',
+            Stretch::Fetched(_) => 'F',
+            Stretch::Own(_) => 'O',
+        };
+        format!("{letter}{}", stretch.length() / MIB)
+    });
+    stretches.collect::<Vec<_>>().join(" ")
+}
+
+fn arranged(clean: &[Range<u64>], own_lengths: &[u64]) -> String {
+    let clean = clean.iter().map(|range| {
+        let start = (range.start * MIB).max(MAGIC.len() as u64);
+        start..range.end * MIB
+    });
+    let own_lengths: Vec<u64> = own_lengths.iter().map(|length| length * MIB).collect();
+    picture(&Arrangement::new(clean.collect(), own(&own_lengths)))
+}
+
+#[test]
+fn layouts() {
+    // The file begins as the old one did, so all that is sent comes last.
+    assert_eq!(arranged(&[0..20, 24..40], &[3]), "C20 C16 O3");
+    assert_eq!(arranged(&[0..20, 24..26, 30..40], &[3]), "C20 C10 F2 O3");
+    // The first group is hit, so what is sent comes first: long enough by itself,
+    assert_eq!(arranged(&[6..40], &[5]), "O0 O5 C34");
+    // with bytes off a copy that can spare them, which moves up,
+    assert_eq!(arranged(&[6..13, 15..40], &[2]), "O0 O2 F2 C22 C7");
+    // with a whole range that is no longer copied,
+    assert_eq!(arranged(&[6..12, 14..20, 21..27], &[2]), "O0 O2 F6 C6 C6");
+    // and the old file's first bytes are no use where their range is short.
+    assert_eq!(arranged(&[0..2, 4..40], &[4]), "O0 O4 F1 C36");
+    // A small file is sent in one piece.
+    assert_eq!(arranged(&[0..12], &[2]), "O0 O2 F11");
+}
+
+proptest! {
+    #[test]
+    fn arrangements_are_sound(
+        gaps_and_lengths in prop::collection::vec((1..3 * MIB, 1..30 * MIB), 0..8),
+        begins_clean in any::<bool>(),
+        own_lengths in prop::collection::vec(1..8 * MIB, 0..4),
+    ) {
+        let header = MAGIC.len() as u64;
+        let mut end = header;
+        let mut clean = Vec::new();
+        for (index, (gap, length)) in gaps_and_lengths.into_iter().enumerate() {
+            let gap = if index == 0 && begins_clean { 0 } else { gap };
+            clean.push(end + gap..end + gap + length);
+            end += gap + length;
+        }
+        let own_total: u64 = own_lengths.iter().sum();
+        let clean_total: u64 = clean.iter().map(|range| range.end - range.start).sum();
+        let arrangement = Arrangement::new(clean.clone(), own(&own_lengths));
+
+        prop_assert_eq!(arrangement.end, header + own_total + clean_total);
+        let (mut at, mut unsent, mut sent, mut covered) = (0, 0, 0, 0);
+        for stretch in &arrangement.stretches {
+            match stretch {
+                Stretch::Own(_) => (),
+                Stretch::Fetched(range) | Stretch::Copied(range) => {
+                    covered += range.end - range.start.max(header);
+                    let inside = |clean: &Range<u64>| {
+                        let starts = clean.start <= range.start || range.start == 0 && clean.start == header;
+                        starts && range.end <= clean.end
+                    };
+                    prop_assert!(clean.iter().any(inside));
+                    prop_assert_eq!(arrangement.moved(range.end - 1), Some(at + stretch.length() - 1));
+                }
+            }
+            match stretch {
+                Stretch::Copied(_) => {
+                    prop_assert!(stretch.length() >= SMALLEST_PART);
+                    prop_assert!(unsent == 0 || unsent >= SMALLEST_PART);
+                    unsent = 0;
+                }
+                _ => {
+                    unsent += stretch.length();
+                    sent += stretch.length();
+                }
+            }
+            at += stretch.length();
+        }
+        prop_assert_eq!(covered, clean_total);
+        let begins_right = match &arrangement.stretches[0] {
+            Stretch::Own(bytes) => &bytes[..] == MAGIC,
+            Stretch::Copied(range) => range.start == 0,
+            Stretch::Fetched(_) => false,
+        };
+        prop_assert!(begins_right);
+        for range in &clean {
+            let first = arrangement.moved(range.start).unwrap();
+            prop_assert_eq!(arrangement.moved(range.end - 1), Some(first + range.end - 1 - range.start));
+        }
+        let short = |range: &&Range<u64>| range.end - range.start < SMALLEST_PART;
+        let must: u64 = own_total + clean.iter().filter(short).map(|range| range.end - range.start).sum::<u64>();
+        let most = header + must.max(3 * SMALLEST_PART);
+        prop_assert!(sent <= most || arrangement.end <= ONE_REQUEST, "{} of {}", sent, must);
+    }
+}
