@@ -79,7 +79,11 @@ pub async fn regroup(
         S3Error::new(attempted, "it is not there", S3ErrorKind::NotFound)
     })?;
     let source = OpenFile::open(&site.store, &old_key, old.size).await;
-    let source = source.map_err(failed)?.to_be_kept().await.map_err(failed)?;
+    let source = source
+        .map_err(failed)?
+        .ready_to_copy()
+        .await
+        .map_err(failed)?;
     let plan = Plan::new(&source, groups).await.map_err(failed)?;
     if plan.origins.is_empty() {
         return Ok(None);

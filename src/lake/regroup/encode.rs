@@ -1,6 +1,6 @@
 //! One row group written anew, as a small file of its own, in the manner of the row group that it replaces.
 //!
-//! The old footer tells codec, dictionaries, statistics, page indexes, Bloom filters and sorting; a codec's
+//! The old footer tells codec, encodings, dictionaries, statistics, page indexes, Bloom filters and sorting; a codec's
 //! level and a filter's rate of false hits are in no footer.
 //!
 //! Hazards: a claim that rows are sorted is believed by engines, so it is checked here and the rows are
@@ -16,7 +16,7 @@ use arrow::row::{RowConverter, Rows, SortField};
 use bytes::Bytes;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::arrow::{ArrowSchemaConverter, ArrowWriter};
-use parquet::basic::{Compression, Encoding, PageType};
+use parquet::basic::{Compression, Encoding, PageType, Type as PhysicalType};
 use parquet::bloom_filter::Sbbf;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{
@@ -25,6 +25,7 @@ use parquet::file::metadata::{
 };
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
+use parquet::schema::types::ColumnDescriptor;
 
 use super::old_file::{OpenFile, refused};
 use crate::decode::FieldPath;
@@ -104,17 +105,9 @@ impl Model {
         }
         let arrow = ArrowSchemaConverter::new().convert(&self.schema)?;
         let own = self.metadata.file_metadata().schema_descr();
+        let columns = || arrow.columns().iter().zip(own.columns());
         let agree = arrow.num_columns() == own.num_columns()
-            && arrow
-                .columns()
-                .iter()
-                .zip(own.columns())
-                .all(|(arrow, own)| {
-                    arrow.physical_type() == own.physical_type()
-                        && arrow.type_length() == own.type_length()
-                        && arrow.max_def_level() == own.max_def_level()
-                        && arrow.max_rep_level() == own.max_rep_level()
-                });
+            && columns().all(|(arrow, own)| agree(arrow, own));
         if !agree {
             return Err(refused(
                 "it holds a type in a way that is not written any more",
@@ -142,6 +135,9 @@ impl Model {
                 .set_column_compression(path(), compression(chunk))
                 .set_column_dictionary_enabled(path(), has_dictionary(chunk))
                 .set_column_statistics_enabled(path(), self.statistics(leaf, chunk));
+            if let Some(encoding) = encoding(chunk) {
+                properties = properties.set_column_encoding(path(), encoding);
+            }
             if let Some(Some(false_hits)) = self.false_hits.get(leaf) {
                 let values = u64::try_from(chunk.num_values()).unwrap_or(0);
                 properties = properties
@@ -163,6 +159,33 @@ impl Model {
             Some(_) => EnabledStatistics::Chunk,
             None => EnabledStatistics::None,
         }
+    }
+}
+
+/// Whether the encoder, which goes by Arrow's types, puts into the file's `own` column what belongs there.
+fn agree(arrow: &ColumnDescriptor, own: &ColumnDescriptor) -> bool {
+    let decimals = (arrow.type_precision(), arrow.type_scale());
+    let same_type = arrow.physical_type() == own.physical_type()
+        && arrow.type_length() == own.type_length()
+        || own.type_precision() > 0
+            && decimals == (own.type_precision(), own.type_scale())
+            && is_encoded(own);
+    same_type
+        && arrow.max_def_level() == own.max_def_level()
+        && arrow.max_rep_level() == own.max_rep_level()
+}
+
+/// Decimals may be stored in several ways; of the fixed lengths the shortest is the one that is written.
+fn is_encoded(decimals: &ColumnDescriptor) -> bool {
+    match decimals.physical_type() {
+        PhysicalType::INT32 | PhysicalType::INT64 => true,
+        PhysicalType::FIXED_LEN_BYTE_ARRAY => {
+            let precision = u32::try_from(decimals.type_precision()).unwrap_or(0);
+            let most = 10_u128.checked_pow(precision);
+            let fits = |bytes: &i32| most.is_some_and(|most| most <= 1 << (8 * bytes - 1));
+            (1..=16).find(fits) == Some(decimals.type_length())
+        }
+        _ => false,
     }
 }
 
@@ -192,6 +215,17 @@ fn has_dictionary(chunk: &ColumnChunkMetaData) -> bool {
     chunk
         .encodings()
         .any(|encoding| of_dictionaries.contains(&encoding))
+}
+
+/// How values outside of a dictionary are encoded, where it is not the encoder's own choice.
+fn encoding(chunk: &ColumnChunkMetaData) -> Option<Encoding> {
+    let chosen = [
+        Encoding::DELTA_BINARY_PACKED,
+        Encoding::DELTA_LENGTH_BYTE_ARRAY,
+        Encoding::DELTA_BYTE_ARRAY,
+        Encoding::BYTE_STREAM_SPLIT,
+    ];
+    chunk.encodings().find(|encoding| chosen.contains(encoding))
 }
 
 /// The rate of false hits that a filter was made for, as far as its bits tell.

@@ -77,8 +77,8 @@ impl OpenFile {
         ))
     }
 
-    /// The same, ready to be written again.
-    pub async fn to_be_kept(mut self) -> Result<Self, ParquetError> {
+    /// The same, as it can be told again in a new footer.
+    pub async fn ready_to_copy(mut self) -> Result<Self, ParquetError> {
         let lengths = self.unknown_filter_lengths().await?;
         let orders = self.metadata.file_metadata().column_orders();
         let is_ordered = |leaf: usize| {

@@ -1,5 +1,11 @@
 //! Files of many kinds against the embedded server, compared with a naive filter of the same rows.
 
+#![expect(
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "row numbers and offsets of small files"
+)]
+
 mod arranging;
 mod large;
 mod properties;

@@ -85,7 +85,7 @@ pub fn marker(row: usize) -> String {
 /// Rows with these numbers. What is null in a row follows from its number.
 pub fn rows(numbers: std::ops::Range<usize>) -> RecordBatch {
     let numbers: Vec<usize> = numbers.collect();
-    let has = |row: usize, one_in: usize| row % one_in != 0;
+    let has = |row: usize, one_in: usize| !row.is_multiple_of(one_in);
     let text = |row: usize, one_in: usize| has(row, one_in).then(|| marker(row));
     let users: StringArray = numbers.iter().map(|row| text(*row, 5)).collect();
     let prices: Float64Array = numbers
