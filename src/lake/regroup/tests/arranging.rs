@@ -69,57 +69,63 @@ proptest! {
         begins_clean in any::<bool>(),
         own_lengths in prop::collection::vec(1..8 * MIB, 0..4),
     ) {
-        let header = MAGIC.len() as u64;
-        let mut end = header;
+        let mut end = MAGIC.len() as u64;
         let mut clean = Vec::new();
         for (index, (gap, length)) in gaps_and_lengths.into_iter().enumerate() {
-            let gap = if index == 0 && begins_clean { 0 } else { gap };
-            clean.push(end + gap..end + gap + length);
-            end += gap + length;
+            let start = if index == 0 && begins_clean { end } else { end + gap };
+            clean.push(start..start + length);
+            end = start + length;
         }
-        let own_total: u64 = own_lengths.iter().sum();
-        let clean_total: u64 = clean.iter().map(|range| range.end - range.start).sum();
-        let arrangement = Arrangement::new(clean.clone(), own(&own_lengths));
-
-        prop_assert_eq!(arrangement.end, header + own_total + clean_total);
-        let (mut at, mut unsent, mut sent, mut covered) = (0, 0, 0, 0);
-        for stretch in &arrangement.stretches {
-            match stretch {
-                Stretch::Own(_) => (),
-                Stretch::Fetched(range) | Stretch::Copied(range) => {
-                    covered += range.end - range.start.max(header);
-                    let inside = |clean: &Range<u64>| {
-                        let starts = clean.start <= range.start || range.start == 0 && clean.start == header;
-                        starts && range.end <= clean.end
-                    };
-                    prop_assert!(clean.iter().any(inside));
-                    prop_assert_eq!(arrangement.moved(range.end - 1), Some(at + stretch.length() - 1));
-                }
-            }
-            if matches!(stretch, Stretch::Copied(_)) {
-                prop_assert!(stretch.length() >= SMALLEST_PART);
-                prop_assert!(unsent == 0 || unsent >= SMALLEST_PART);
-                unsent = 0;
-            } else {
-                unsent += stretch.length();
-                sent += stretch.length();
-            }
-            at += stretch.length();
-        }
-        prop_assert_eq!(covered, clean_total);
-        let begins_right = match &arrangement.stretches[0] {
-            Stretch::Own(bytes) => &bytes[..] == MAGIC,
-            Stretch::Copied(range) => range.start == 0,
-            Stretch::Fetched(_) => false,
-        };
-        prop_assert!(begins_right);
-        for range in &clean {
-            let first = arrangement.moved(range.start).unwrap();
-            prop_assert_eq!(arrangement.moved(range.end - 1), Some(first + range.end - 1 - range.start));
-        }
-        let short = |range: &&Range<u64>| range.end - range.start < SMALLEST_PART;
-        let must: u64 = own_total + clean.iter().filter(short).map(|range| range.end - range.start).sum::<u64>();
-        let most = header + must.max(3 * SMALLEST_PART);
-        prop_assert!(sent <= most || arrangement.end <= ONE_REQUEST, "{} of {}", sent, must);
+        check(&clean, &own_lengths);
     }
+}
+
+fn check(clean: &[Range<u64>], own_lengths: &[u64]) {
+    let header = MAGIC.len() as u64;
+    let arrangement = Arrangement::new(clean.to_vec(), own(own_lengths));
+    let own_total: u64 = own_lengths.iter().sum();
+    let clean_total: u64 = clean.iter().map(length).sum();
+    assert_eq!(arrangement.end, header + own_total + clean_total);
+    match &arrangement.stretches[0] {
+        Stretch::Own(bytes) => assert_eq!(&bytes[..], MAGIC),
+        Stretch::Copied(range) => assert_eq!(range.start, 0),
+        Stretch::Fetched(_) => panic!("the file has to begin with its magic bytes"),
+    }
+    // Every clean range lies in one piece, and nothing else of the old file is taken.
+    for range in clean {
+        let first = arrangement.moved(range.start).unwrap();
+        let last = arrangement.moved(range.end - 1).unwrap();
+        assert_eq!(last - first, range.end - 1 - range.start);
+    }
+    let (mut at, mut taken, mut sent, mut sent_before_copy) = (0, 0, 0, 0);
+    for stretch in &arrangement.stretches {
+        if let Stretch::Fetched(range) | Stretch::Copied(range) = stretch {
+            assert_eq!(
+                arrangement.moved(range.end - 1),
+                Some(at + length(range) - 1)
+            );
+            taken += range.end - range.start.max(header);
+        }
+        if matches!(stretch, Stretch::Copied(_)) {
+            assert!(stretch.length() >= SMALLEST_PART);
+            assert!(sent_before_copy == 0 || sent_before_copy >= SMALLEST_PART);
+            sent_before_copy = 0;
+        } else {
+            sent_before_copy += stretch.length();
+            sent += stretch.length();
+        }
+        at += stretch.length();
+    }
+    assert_eq!(taken, clean_total);
+    let short = clean
+        .iter()
+        .map(length)
+        .filter(|length| *length < SMALLEST_PART);
+    let has_to_be_sent = own_total + short.sum::<u64>();
+    let most = header + has_to_be_sent.max(3 * SMALLEST_PART);
+    assert!(sent <= most || arrangement.end <= ONE_REQUEST);
+}
+
+fn length(range: &Range<u64>) -> u64 {
+    range.end - range.start
 }

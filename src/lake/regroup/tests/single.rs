@@ -1,20 +1,27 @@
 //! Sorting claims, refusals and what counts as read back.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, Int64Array, RecordBatch};
 use arrow::compute::{concat_batches, take_record_batch};
 use bytes::Bytes;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::Compression;
-use parquet::file::metadata::SortingColumn;
+use parquet::file::metadata::{
+    FileMetaData, ParquetMetaDataBuilder, RowGroupMetaData, SortingColumn,
+};
+use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use parquet::file::properties::{BloomFilterPosition, WriterProperties};
 
 use super::Lake;
 use super::properties::{footer, read};
-use super::sample::{Manner, file, rows};
+use super::sample::{Manner, file, marker, rows};
+use crate::lake::regroup::footer::encode;
 use crate::lake::regroup::old_file::OpenFile;
 use crate::lake::regroup::read_back::{self, Expected, Origin};
 use crate::lake::rows::{RowsError, Tally};
+use crate::lake::s3::PutIf;
 
 fn sorted_by(column_idx: i32, descending: bool, nulls_first: bool) -> WriterProperties {
     let column = SortingColumn {
@@ -163,10 +170,7 @@ async fn counts_as_read_back(
     let lake = Lake::new().await;
     let mut files = Vec::new();
     for (name, bytes) in [("old", old), ("new", new)] {
-        let put = lake
-            .site
-            .s3
-            .put("lake", name, bytes.clone(), crate::lake::s3::PutIf::Always);
+        let put = lake.site.s3.put("lake", name, bytes.clone(), PutIf::Always);
         put.await.unwrap();
         files.push(
             OpenFile::open(&lake.site.store, name, bytes.len() as u64)
@@ -216,19 +220,86 @@ async fn every_difference_is_noticed() {
     assert!(!counts_as_read_back(&old, &other_claim, &origins, &written).await);
 }
 
+/// `file` with other row groups in its footer.
+fn told_otherwise(file: &Bytes, change: impl Fn(&mut [RowGroupMetaData])) -> Bytes {
+    let mut metadata = footer(file).as_ref().clone().into_builder();
+    let mut row_groups = metadata.take_row_groups();
+    change(&mut row_groups);
+    let metadata = metadata.set_row_groups(row_groups).build();
+    let mut bytes = file.to_vec();
+    bytes.extend(encode(&metadata, bytes.len() as u64).unwrap());
+    bytes.into()
+}
+
+#[tokio::test]
+async fn filters_whose_length_the_footer_does_not_tell_are_kept() {
+    let manner = Manner {
+        filters: Some(BloomFilterPosition::End),
+        ..Manner::plain()
+    };
+    let groups = [rows(0..20), rows(20..40)];
+    let old = file(&groups, manner.properties());
+    let old = told_otherwise(&old, |groups| {
+        for chunk in groups.iter_mut().flat_map(RowGroupMetaData::columns_mut) {
+            let builder = chunk.clone().into_builder();
+            *chunk = builder.set_bloom_filter_length(None).build().unwrap();
+        }
+    });
+    let lake = Lake::new().await;
+    let data_file = lake.put(&old).await;
+    let replaced = BTreeMap::from([(0, vec![groups[0].slice(1, 1)])]);
+    let (_, new) = lake.regroup(&data_file, replaced).await.unwrap().unwrap();
+    let reader = ParquetRecordBatchReaderBuilder::try_new(new).unwrap();
+    for (group, here, elsewhere) in [(0, 1, 21), (1, 21, 1)] {
+        let filter = reader.get_row_group_column_bloom_filter(group, 1).unwrap();
+        let filter = filter.unwrap();
+        assert!(filter.check(&marker(here)[..]) && !filter.check(&marker(elsewhere)[..]));
+    }
+}
+
+#[tokio::test]
+async fn statistics_of_columns_without_an_order_are_left_out() {
+    let bytes = file(&[rows(0..20)], Manner::plain().properties());
+    let lake = Lake::new().await;
+    let data_file = lake.put(&bytes).await;
+    let key = lake.table.join(&data_file.path).prefix;
+    let mut open = OpenFile::open(&lake.site.store, &key, data_file.size)
+        .await
+        .unwrap();
+    let told = open.metadata.file_metadata();
+    let without_orders = FileMetaData::new(
+        told.version(),
+        told.num_rows(),
+        None,
+        None,
+        told.schema_descr_ptr(),
+        None,
+    );
+    open.metadata = Arc::new(
+        ParquetMetaDataBuilder::new(without_orders)
+            .set_row_groups(open.metadata.row_groups().to_vec())
+            .set_column_index(open.metadata.column_index().cloned())
+            .set_offset_index(open.metadata.offset_index().cloned())
+            .build(),
+    );
+    let ready = open.ready_to_copy().await.unwrap().metadata;
+    let chunks = ready.row_group(0).columns();
+    assert!(chunks.iter().all(|chunk| chunk.statistics().is_none()));
+    let indexes = ready.column_index().unwrap().iter().flatten();
+    assert!(indexes.clone().count() > 0);
+    assert!(
+        indexes
+            .clone()
+            .all(|index| matches!(index, ColumnIndexMetaData::NONE))
+    );
+}
+
 #[tokio::test]
 async fn a_file_whose_groups_share_bytes_is_refused() {
-    let groups = [rows(0..20), rows(0..20)];
-    let old = file(&groups, Manner::plain().properties());
-    let mut metadata = footer(&old).as_ref().clone().into_builder();
-    let mut row_groups = metadata.take_row_groups();
-    row_groups[1] = row_groups[0].clone();
-    let metadata = metadata.set_row_groups(row_groups).build();
-    let mut shared = old.to_vec();
-    let tail = crate::lake::regroup::footer::encode(&metadata, shared.len() as u64).unwrap();
-    shared.extend(&tail);
+    let old = file(&[rows(0..20), rows(0..20)], Manner::plain().properties());
+    let shared = told_otherwise(&old, |groups| groups[1] = groups[0].clone());
     let lake = Lake::new().await;
-    let data_file = lake.put(&shared.into()).await;
+    let data_file = lake.put(&shared).await;
     let replaced = BTreeMap::from([(1, Vec::new())]);
     let error = lake.regroup(&data_file, replaced).await.unwrap_err();
     assert!(error.to_string().contains("overlap"), "{error}");
