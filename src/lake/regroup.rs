@@ -98,21 +98,20 @@ pub async fn regroup(
     };
     site.s3.compose(bucket, &key, from, plan.stretches).await?;
 
+    let new = OpenFile::open(&site.store, &key, sent + copied).await;
+    let new = new.map_err(|error| parquet_error(&path, &error))?;
     let expected = Expected {
         old: &source,
         origins: &plan.origins,
         encoded: plan.encoded,
     };
-    let unlike = |found| RowsError::NotReadBack {
-        file: path.clone(),
-        written: plan.rows,
-        found,
-    };
-    let new = OpenFile::open(&site.store, &key, sent + copied).await;
-    let new = new.map_err(|error| parquet_error(&path, &error))?;
     let is_expected = expected.is(&new).await;
     if !is_expected.map_err(|error| parquet_error(&path, &error))? || new.rows() != plan.rows {
-        return Err(unlike(new.rows()));
+        return Err(RowsError::NotReadBack {
+            file: path,
+            written: plan.rows,
+            found: new.rows(),
+        });
     }
     let file = DataFile {
         path,
