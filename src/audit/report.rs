@@ -74,8 +74,8 @@ pub struct DatasetReport {
     /// Columns added to its event table, as path and type: the first ones, and how many more.
     #[serde(default)]
     pub columns_added: Vec<String>,
-    /// Rows of the event table after the run: those before it, plus `written` and `redacted_rows`, less
-    /// `retired_rows` and `erased_rows`.
+    /// Rows of the event table after the run: those before it, plus `written`, `redacted` and
+    /// `redacted_rows`, less `retired_rows` and `erased_rows`.
     pub table_rows: u64,
     /// Rows that left the event table by age.
     pub retired_rows: u64,
@@ -195,12 +195,13 @@ impl RunReport {
     fn fmt_datasets(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             formatter,
-            "{:<14} {:>7} = {:>7} + {:>11} + {:>10} + {:>7} + {:>12}   {:>10}",
+            "{:<14} {:>7} = {:>7} + {:>11} + {:>10} + {:>8} + {:>7} + {:>12}   {:>10}",
             "records",
             "read",
             "written",
             "quarantined",
             "suppressed",
+            "redacted",
             "expired",
             "deduplicated",
             "table rows"
@@ -209,11 +210,12 @@ impl RunReport {
             let counts = &report.counts;
             writeln!(
                 formatter,
-                "{name:<14} {:>7} = {:>7} + {:>11} + {:>10} + {:>7} + {:>12}   {:>10}",
+                "{name:<14} {:>7} = {:>7} + {:>11} + {:>10} + {:>8} + {:>7} + {:>12}   {:>10}",
                 counts.read,
                 counts.written,
                 counts.quarantined,
                 counts.suppressed,
+                counts.redacted,
                 counts.expired,
                 counts.deduplicated,
                 report.table_rows

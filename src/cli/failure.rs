@@ -82,6 +82,7 @@ impl Failure {
                 S3ErrorKind::Precondition => Exit::TryAgain,
                 S3ErrorKind::NotFound
                 | S3ErrorKind::Archived
+                | S3ErrorKind::Locked
                 | S3ErrorKind::LocalDisk
                 | S3ErrorKind::Other => Exit::Failed,
             };

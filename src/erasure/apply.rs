@@ -58,8 +58,8 @@ pub struct DatasetErasure {
     pub redacted: u64,
     /// By request; a row about two subjects counts for both.
     pub erased: BTreeMap<String, Erased>,
-    /// Raw objects that were replaced meanwhile, are damaged or cannot be read: the request stays open.
-    pub moved: Vec<String>,
+    /// Raw objects that subjects could not be taken out of, and why: the request stays open.
+    pub waiting: Vec<String>,
 }
 
 /// Makes sure of who belongs to the subjects, now that `fresh` files have come by table; seals it with the
@@ -166,12 +166,12 @@ pub async fn apply(
     for key in keys {
         sweep.erase_quarantined(key).await?;
     }
-    let moved = sweep.erase_raw(&step.raw).await?;
+    let waiting = sweep.erase_raw(&step.raw).await?;
     Ok(DatasetErasure {
         rows,
         redacted,
         erased: sweep.accounts.erased,
-        moved,
+        waiting,
     })
 }
 
@@ -246,22 +246,25 @@ impl Sweep<'_> {
         Ok(())
     }
 
-    /// Answers the keys of raw objects that were replaced meanwhile, are damaged or cannot be read.
+    /// Answers which raw objects have to wait, and why.
     async fn erase_raw(&mut self, raw: &[ObjectVersion]) -> Result<Vec<String>, ErasureError> {
-        let mut moved = Vec::new();
+        let mut waiting = Vec::new();
         let ledger = raw::ledger_now(self.site, self.policy).await?;
         for (key, versions) in by_key(raw) {
             let versions: Vec<ObjectVersion> = versions.into_iter().cloned().collect();
             match self.erase_object(&ledger, key, versions).await {
                 Ok(true) => {}
-                Ok(false) => moved.push(key.to_owned()),
+                Ok(false) => waiting.push(format!(
+                    "{key}: subjects could not be taken out of it: it is damaged, or its consumer replaced it \
+                     and it is not compacted yet"
+                )),
                 Err(ErasureError::Store(error)) if error.concerns_one_object() => {
-                    moved.push(key.to_owned());
+                    waiting.push(error.to_string());
                 }
                 Err(error) => return Err(error),
             }
         }
-        Ok(moved)
+        Ok(waiting)
     }
 
     /// Whether the subjects' records are out of all versions of an object. A write that was lost to the

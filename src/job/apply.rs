@@ -12,7 +12,7 @@ use crate::curation;
 use crate::erasure::REQUESTS;
 use crate::erasure::request::{Erased, OpenRequest, State};
 use crate::erasure::{self, DatasetErasure, ErasureError, People};
-use crate::lake::error::S3Error;
+use crate::lake::error::{S3Error, S3ErrorKind};
 use crate::lake::facts::{Facts, FactsError, Grace, TableFacts};
 use crate::lake::key::{Key, KeyError};
 use crate::lake::ledger::{Entry, put_json};
@@ -24,7 +24,7 @@ use crate::plan::{
     Identify, Plan, Purge, Retain, RetainCurated, Step, shown_columns,
 };
 use crate::policy::{CuratedPolicy, DatasetPolicy, Policies, S3Location};
-use crate::retention;
+use crate::retention::{self, RetentionError};
 
 /// Why a night could not be finished or reported at all.
 #[derive(Debug, thiserror::Error)]
@@ -272,14 +272,12 @@ impl<'a> Night<'a> {
         for (id, erased) in done.erased {
             let (tables, complete) = self.erased.entry(id).or_insert((BTreeMap::new(), true));
             tables.entry(table.to_owned()).or_default().add(&erased);
-            *complete &= done.moved.is_empty();
+            *complete &= done.waiting.is_empty();
         }
-        self.report.findings.extend(done.moved.iter().map(|key| {
-            format!(
-                "{key}: subjects could not be taken out of it (replaced meanwhile, damaged or unreadable); \
-                 the requests stay open"
-            )
-        }));
+        let waiting = done.waiting.into_iter();
+        self.report
+            .findings
+            .extend(waiting.map(|why| format!("{why}; the requests stay open")));
     }
 
     /// Requests that were carried out in all datasets are `erased`; curated tables have followed by now.
@@ -381,7 +379,14 @@ impl<'a> Night<'a> {
         }
         let folder = self.folder(&action.owner);
         let grace = Grace::of(&self.policies.lake);
-        self.report.purged += retention::purge(self.site, action, &folder, grace).await?;
+        match retention::purge(self.site, action, &folder, grace).await {
+            Ok(purged) => self.report.purged += purged,
+            // Nothing is wrong: it goes when its lock ends, and open requests wait for it.
+            Err(RetentionError::Store(error)) if error.kind == S3ErrorKind::Locked => {
+                self.report.findings.push(error.to_string());
+            }
+            Err(error) => return Err(error.into()),
+        }
         Ok(())
     }
 
@@ -392,7 +397,7 @@ impl<'a> Night<'a> {
         for (name, report) in &mut self.report.datasets {
             report.table_rows = rows(&after, name);
             let taken = report.retired_rows + report.erased_rows;
-            let come = report.counts.written + report.redacted_rows;
+            let come = report.counts.written + report.counts.redacted + report.redacted_rows;
             let expected = (rows(before, name) + come).checked_sub(taken);
             // A step that failed half-way has not said what it did.
             if self.failed.is_empty() && expected != Some(report.table_rows) {

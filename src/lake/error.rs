@@ -20,6 +20,8 @@ pub enum S3ErrorKind {
     Precondition,
     /// The object is archived and must be restored before it can be read.
     Archived,
+    /// Object Lock keeps the version from being deleted yet.
+    Locked,
     /// The endpoint did not answer.
     Unreachable,
     /// The local disk failed, not S3.
@@ -46,7 +48,7 @@ impl S3ErrorKind {
             }
             Self::Archived => "restore the object from its archive first",
             Self::LocalDisk => "free space there, or name another folder in `lake.yaml` as `spill`",
-            Self::NotFound | Self::Precondition | Self::Other => return None,
+            Self::NotFound | Self::Precondition | Self::Locked | Self::Other => return None,
         })
     }
 }

@@ -309,11 +309,21 @@ async fn replace(
     let length = body.len() as u64;
     let to = hex::encode(Md5::digest(&body));
     announce(site, policy, version, to.clone(), length, dates).await?;
+    let bucket = &policy.raw.location.bucket;
+    let tags = match object.has_tags {
+        true => Some(
+            site.s3
+                .read()
+                .tags(bucket, &version.key, &version.version)
+                .await?,
+        ),
+        false => None,
+    };
     let kept = Object {
         bytes: body.into(),
+        tags,
         ..object
     };
-    let bucket = &policy.raw.location.bucket;
     let condition = PutIf::Matches(&version.etag);
     match site
         .s3

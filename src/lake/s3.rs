@@ -4,7 +4,6 @@
 //! Deleting is always by version: [`WriteS3::delete_versions`] cannot create delete markers, and on a
 //! bucket without versions (version id `null`) it first makes sure that the object is still the one meant.
 
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
@@ -79,32 +78,56 @@ impl ReadS3 {
         Ok(keys)
     }
 
+    /// The tags of a version, as the query string that a write takes.
+    pub async fn tags(&self, bucket: &str, key: &str, version: &str) -> Result<String, S3Error> {
+        let request = self.connection.client().get_object_tagging();
+        let answer = request
+            .bucket(bucket)
+            .key(key)
+            .version_id(version)
+            .send()
+            .await;
+        let answer = answer.map_err(|error| {
+            S3Error::from_sdk(format!("read the tags of s3://{bucket}/{key}"), &error)
+        })?;
+        let tags = answer.tag_set().iter().map(|tag| (tag.key(), tag.value()));
+        Ok(url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(tags)
+            .finish())
+    }
+
     /// Unfinished multipart uploads under `prefix`.
     pub async fn uploads(&self, bucket: &str, prefix: &str) -> Result<Vec<Upload>, S3Error> {
-        let answer = self
-            .connection
-            .client()
-            .list_multipart_uploads()
-            .bucket(bucket)
-            .prefix(prefix)
-            .send()
-            .await
-            .map_err(|error| {
-                S3Error::from_sdk(
-                    format!("list the uploads of s3://{bucket}/{prefix}"),
-                    &error,
-                )
+        let (mut uploads, mut after) = (Vec::new(), (None, None));
+        loop {
+            let request = self.connection.client().list_multipart_uploads();
+            let request = request.bucket(bucket).prefix(prefix);
+            let (key, id) = after;
+            let answer = request
+                .set_key_marker(key)
+                .set_upload_id_marker(id)
+                .send()
+                .await;
+            let answer = answer.map_err(|error| {
+                let attempted = format!("list the uploads of s3://{bucket}/{prefix}");
+                S3Error::from_sdk(attempted, &error)
             })?;
-        let uploads = answer.uploads().iter().map(|upload| Upload {
-            key: upload.key().unwrap_or_default().to_owned(),
-            initiated: upload.initiated().and_then(time_of),
-        });
-        Ok(uploads.collect())
+            uploads.extend(answer.uploads().iter().map(|upload| Upload {
+                key: upload.key().unwrap_or_default().to_owned(),
+                id: upload.upload_id().unwrap_or_default().to_owned(),
+                initiated: upload.initiated().and_then(time_of),
+            }));
+            if !answer.is_truncated().unwrap_or(false) {
+                return Ok(uploads);
+            }
+            after = (answer.next_key_marker, answer.next_upload_id_marker);
+        }
     }
 
     /// Reads an object whole.
     pub async fn get(&self, bucket: &str, key: &str, pick: Pick<'_>) -> Result<Object, S3Error> {
         let answer = self.ask(bucket, key, pick, None).await?;
+        let text = |value: Option<&str>| value.map(str::to_owned);
         let object = Object {
             bytes: Bytes::new(),
             etag: unquoted(answer.e_tag()),
@@ -112,9 +135,16 @@ impl ReadS3 {
                 .metadata()
                 .map(|map| map.clone().into_iter().collect())
                 .unwrap_or_default(),
-            content_type: answer.content_type().map(str::to_owned),
-            content_encoding: answer.content_encoding().map(str::to_owned),
+            content_type: text(answer.content_type()),
+            content_encoding: text(answer.content_encoding()),
+            content_disposition: text(answer.content_disposition()),
+            content_language: text(answer.content_language()),
+            cache_control: text(answer.cache_control()),
             storage_class: answer.storage_class().cloned(),
+            encryption: answer.server_side_encryption().cloned(),
+            kms_key: text(answer.ssekms_key_id()),
+            has_tags: answer.tag_count().is_some_and(|count| count > 0),
+            tags: None,
         };
         let pieces = collected(answer.body, bucket, key).await?;
         Ok(Object {
@@ -310,11 +340,7 @@ impl WriteS3 {
     ) -> Result<String, S3Error> {
         let object = Object {
             bytes: body.into(),
-            etag: String::new(),
-            metadata: BTreeMap::new(),
-            content_type: None,
-            content_encoding: None,
-            storage_class: None,
+            ..Object::default()
         };
         self.put_like(bucket, key, object, condition).await
     }
@@ -390,7 +416,13 @@ impl WriteS3 {
             .set_metadata(Some(object.metadata.into_iter().collect()))
             .set_content_type(object.content_type)
             .set_content_encoding(object.content_encoding)
+            .set_content_disposition(object.content_disposition)
+            .set_content_language(object.content_language)
+            .set_cache_control(object.cache_control)
             .set_storage_class(object.storage_class)
+            .set_server_side_encryption(object.encryption)
+            .set_ssekms_key_id(object.kms_key)
+            .set_tagging(object.tags)
             .body(ByteStream::from(object.bytes))
             .send()
             .await

@@ -16,7 +16,7 @@ fn a_dry_run_sends_nothing_that_could_change_anything() {
     let plan = server
         .command(&lake, NOW, &["plan", "--output", "json"])
         .json();
-    assert_eq!(plan["steps"].as_array().unwrap().len(), 19);
+    assert_eq!(plan["steps"].as_array().unwrap().len(), 20);
     assert!(server.requests().len() > 20);
     assert_eq!(server.mutations(), []);
     server

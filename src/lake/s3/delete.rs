@@ -1,9 +1,9 @@
 //! Deleting object versions: the one place that does.
 
-use aws_sdk_s3::types::{Delete, ObjectIdentifier};
+use aws_sdk_s3::types::{Delete, ObjectIdentifier, ObjectLockLegalHoldStatus, ObjectLockMode};
 use futures::{StreamExt, TryStreamExt};
 
-use super::{ObjectVersion, WriteS3};
+use super::{ObjectVersion, ReadS3, WriteS3, time_of};
 use crate::lake::error::{S3Error, S3ErrorKind};
 
 /// S3 deletes at most so many versions in one request.
@@ -12,6 +12,7 @@ const LOOK_AT_ONCE: usize = 32;
 
 impl WriteS3 {
     /// Physically removes these versions, and nothing that came after them; answers how many there were.
+    /// One that may not go yet keeps no other from going; the error says when it may.
     #[expect(clippy::disallowed_methods, reason = "the one place that deletes")]
     pub async fn delete_versions(
         &self,
@@ -19,6 +20,7 @@ impl WriteS3 {
         versions: &[ObjectVersion],
     ) -> Result<u64, S3Error> {
         let meant = self.still_meant(bucket, versions).await?;
+        let mut refused = Vec::new();
         for batch in meant.chunks(DELETE_BATCH) {
             let attempted = || format!("delete {} object versions in s3://{bucket}", batch.len());
             let invalid = |error: aws_sdk_s3::error::BuildError| {
@@ -33,31 +35,37 @@ impl WriteS3 {
                     .map_err(invalid)?;
                 delete = delete.objects(identifier);
             }
-            let answer = self
-                .read
-                .connection
-                .client()
-                .delete_objects()
+            let request = self.read.connection.client().delete_objects();
+            let request = request
                 .bucket(bucket)
-                .delete(delete.build().map_err(invalid)?)
-                .send()
-                .await
-                .map_err(|error| S3Error::from_sdk(attempted(), &error))?;
-            if let Some(error) = answer.errors().first() {
-                let code = error.code().unwrap_or("no code");
-                let kind = match code {
-                    "AccessDenied" => S3ErrorKind::AccessDenied,
-                    _ => S3ErrorKind::Other,
-                };
-                let reason = format!(
-                    "{} of them stay, first s3://{bucket}/{} ({code})",
-                    answer.errors().len(),
-                    error.key().unwrap_or_default(),
-                );
-                return Err(S3Error::new(attempted(), reason, kind));
-            }
+                .delete(delete.build().map_err(invalid)?);
+            let answer = request.send().await;
+            let answer = answer.map_err(|error| S3Error::from_sdk(attempted(), &error))?;
+            refused.extend(answer.errors.unwrap_or_default());
         }
-        Ok(meant.len() as u64)
+        match refused.first() {
+            None => Ok(meant.len() as u64),
+            Some(first) => Err(self.refusal(bucket, first, refused.len()).await),
+        }
+    }
+
+    /// Why versions stay, the first of them looked at.
+    async fn refusal(
+        &self,
+        bucket: &str,
+        first: &aws_sdk_s3::types::Error,
+        count: usize,
+    ) -> S3Error {
+        let key = first.key().unwrap_or_default();
+        let code = first.code().unwrap_or("no code");
+        let attempted = format!("delete {count} object versions in s3://{bucket}, first {key}");
+        if code != "AccessDenied" {
+            return S3Error::new(attempted, code, S3ErrorKind::Other);
+        }
+        match self.read.lock(bucket, key, first.version_id()).await {
+            Some(lock) => S3Error::new(attempted, lock, S3ErrorKind::Locked),
+            None => S3Error::new(attempted, code, S3ErrorKind::AccessDenied),
+        }
     }
 
     /// The version `null` is whatever was written last without bucket versions: look before deleting.
@@ -78,5 +86,31 @@ impl WriteS3 {
             .try_collect()
             .await?;
         Ok(meant.into_iter().flatten().collect())
+    }
+}
+
+impl ReadS3 {
+    /// What keeps a version from being deleted, and until when, if Object Lock does.
+    async fn lock(&self, bucket: &str, key: &str, version: Option<&str>) -> Option<String> {
+        let request = self
+            .connection
+            .client()
+            .head_object()
+            .bucket(bucket)
+            .key(key);
+        let request = request.set_version_id(version.map(str::to_owned));
+        let head = request.send().await.ok()?;
+        if head.object_lock_legal_hold_status() == Some(&ObjectLockLegalHoldStatus::On) {
+            return Some("it is under a legal hold; it can go once the hold is lifted".to_owned());
+        }
+        let until = head.object_lock_retain_until_date().and_then(time_of)?;
+        let mode = head
+            .object_lock_mode()
+            .map_or("unknown", ObjectLockMode::as_str);
+        let until = until.format("%Y-%m-%d %H:%M UTC");
+        Some(format!(
+            "it is locked ({}) and can go from {until} on",
+            mode.to_lowercase()
+        ))
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use aws_sdk_s3::types::{ServerSideEncryption, StorageClass};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -26,16 +27,18 @@ pub struct ObjectVersion {
 }
 
 /// An unfinished multipart upload.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Upload {
     /// The key it would get.
     pub key: String,
+    /// Its id.
+    pub id: String,
     /// When it began.
     pub initiated: Option<DateTime<Utc>>,
 }
 
 /// An object's bytes, with what a faithful rewrite of it must keep.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Object {
     /// The body.
     pub bytes: Bytes,
@@ -47,8 +50,22 @@ pub struct Object {
     pub content_type: Option<String>,
     /// `Content-Encoding`.
     pub content_encoding: Option<String>,
+    /// `Content-Disposition`.
+    pub content_disposition: Option<String>,
+    /// `Content-Language`.
+    pub content_language: Option<String>,
+    /// `Cache-Control`.
+    pub cache_control: Option<String>,
     /// The storage class, when it is not the standard one.
-    pub storage_class: Option<aws_sdk_s3::types::StorageClass>,
+    pub storage_class: Option<StorageClass>,
+    /// How the server encrypts it.
+    pub encryption: Option<ServerSideEncryption>,
+    /// With which KMS key, if it is one.
+    pub kms_key: Option<String>,
+    /// Whether it has tags; see [`super::ReadS3::tags`].
+    pub has_tags: bool,
+    /// Tags to write it with, as a query string.
+    pub tags: Option<String>,
 }
 
 /// Which version of an object to read.
