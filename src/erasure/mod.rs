@@ -16,6 +16,7 @@ mod reach;
 pub mod request;
 mod rows;
 mod scan;
+pub mod uploads;
 
 use chrono::{DateTime, Utc};
 

@@ -20,7 +20,7 @@ use crate::lake::s3::PutIf;
 use crate::lake::site::Site;
 use crate::lake::tables::{DataFile, Table};
 use crate::plan::{
-    Action, Certify, Checkpoint, Compact, Curate, Erase, EraseCurated, FileRequests, Fold,
+    Abort, Action, Certify, Checkpoint, Compact, Curate, Erase, EraseCurated, FileRequests, Fold,
     Identify, Plan, Purge, Retain, RetainCurated, Step, shown_columns,
 };
 use crate::policy::{CuratedPolicy, DatasetPolicy, Policies, S3Location};
@@ -142,6 +142,7 @@ impl<'a> Night<'a> {
             Action::Retain(action) => self.retain(action).await,
             Action::RetainCurated(action) => self.retain_curated(action).await,
             Action::Curate(action) => self.curate(action).await,
+            Action::Abort(action) => self.abort(action).await,
             Action::Purge(action) => self.purge(action).await,
             Action::Checkpoint(action) => self.checkpoint(action).await,
             Action::Certify(_) => Ok(()),
@@ -364,6 +365,18 @@ impl<'a> Night<'a> {
         }
     }
 
+    async fn abort(&mut self, action: &Abort) -> Result<(), StepError> {
+        if self.site.may_destroy {
+            for placed in &action.uploads {
+                self.site
+                    .s3
+                    .abort_upload(&placed.bucket, &placed.upload)
+                    .await?;
+            }
+        }
+        Ok(())
+    }
+
     async fn purge(&mut self, action: &Purge) -> Result<(), StepError> {
         if !self.site.may_destroy {
             return Ok(());
@@ -511,6 +524,7 @@ fn not_certified(outcome: &erasure::Outcome) -> String {
 fn after(action: &Action) -> &[String] {
     match action {
         Action::Compact(_)
+        | Action::Abort(_)
         | Action::FileRequests(_)
         | Action::RetainCurated(_)
         | Action::Checkpoint(_) => &[],

@@ -6,12 +6,12 @@ use chrono::{DateTime, Utc};
 
 use crate::compaction;
 use crate::curation::{self, CurationError, Lineage};
-use crate::erasure::{self, Reach, inbox, request};
+use crate::erasure::{self, Reach, inbox, request, uploads};
 use crate::lake::discovery::Look;
 use crate::lake::facts::{Facts, FactsError, Grace, Places, TableFacts};
 use crate::lake::key::{Key, KeyError};
 use crate::lake::s3::{ObjectVersion, ReadS3};
-use crate::plan::{Action, Checkpoint, Plan, Step, named_raw};
+use crate::plan::{Action, Checkpoint, PlacedUpload, Plan, Step, named_raw};
 use crate::policy::Policies;
 use crate::retention;
 use inbox::Inbox;
@@ -77,6 +77,8 @@ pub async fn plan(
     let facts = Facts::gather(s3, policies, &look).await?;
     let reach = erasure::reach(s3, policies, &facts, &mut requests).await?;
     inbox::note_preview(&mut requests, &reach);
+    let unfinished = uploads::unfinished(s3, policies, &requests).await;
+    let unfinished = unfinished.map_err(FactsError::from)?;
     let lineage = curation::lineage(policies, &facts).await?;
     let mut plan = Night {
         policies,
@@ -84,6 +86,7 @@ pub async fn plan(
         requests: &requests,
         sealed_remains: &sealed_remains,
         inbox: &inbox,
+        unfinished: &unfinished,
         now,
         steps: Vec::new(),
         removers: BTreeMap::new(),
@@ -122,6 +125,7 @@ struct Night<'a> {
     requests: &'a [OpenRequest],
     sealed_remains: &'a [ObjectVersion],
     inbox: &'a Inbox,
+    unfinished: &'a [PlacedUpload],
     now: DateTime<Utc>,
     steps: Vec<Step>,
     /// Steps that remove files of a table.
@@ -157,6 +161,9 @@ impl Night<'_> {
         }
         self.checkpoint();
         let mut due = self.purge();
+        let (abort, wait) = uploads::plan(self.policies, self.requests, self.unfinished, self.now);
+        self.steps.extend(abort);
+        due.extend(wait);
         self.steps
             .extend(erasure::plan_forgetting(self.sealed_remains));
         let earlier: Vec<String> = self
@@ -169,6 +176,7 @@ impl Night<'_> {
                         | Action::EraseCurated(_)
                         | Action::Retain(_)
                         | Action::Purge(_)
+                        | Action::Abort(_)
                 )
             })
             .map(|step| step.id.clone())

@@ -16,7 +16,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::lake::discovery::Coverage;
-use crate::lake::s3::ObjectVersion;
+use crate::lake::s3::{ObjectVersion, Upload};
 use crate::lake::tables::DataFile;
 
 pub use saved::{PlanFileError, Stale, named_raw, read, refuse_if_stale};
@@ -85,6 +85,8 @@ pub enum Action {
     RetainCurated(RetainCurated),
     /// Partitions of a curated table made anew.
     Curate(Curate),
+    /// Unfinished uploads that may hold a subject.
+    Abort(Abort),
     /// Physical removal of what tables no longer use.
     Purge(Purge),
     /// A checkpoint of a table's log.
@@ -210,6 +212,23 @@ pub struct Curate {
     pub after: Vec<String>,
 }
 
+/// Unfinished uploads to abort.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Abort {
+    /// The uploads.
+    pub uploads: Vec<PlacedUpload>,
+}
+
+/// An unfinished upload, and where it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlacedUpload {
+    /// The bucket.
+    pub bucket: String,
+    /// The upload.
+    #[serde(flatten)]
+    pub upload: Upload,
+}
+
 /// Object versions to remove for good.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Purge {
@@ -293,6 +312,7 @@ impl Action {
             Self::Erase(action) => Some(&action.dataset),
             Self::Retain(action) => Some(&action.dataset),
             Self::FileRequests(_)
+            | Self::Abort(_)
             | Self::Identify(_)
             | Self::EraseCurated(_)
             | Self::RetainCurated(_)
@@ -315,7 +335,7 @@ impl Action {
             | Self::RetainCurated(_)
             | Self::Checkpoint(_)
             | Self::Certify(_) => false,
-            Self::Erase(_) => true,
+            Self::Erase(_) | Self::Abort(_) => true,
             Self::Retain(retain) => {
                 !(retain.raw.is_empty() && retain.trim.is_empty() && retain.quarantine.is_empty())
             }

@@ -129,6 +129,7 @@ fn named_versions(action: &Action) -> Vec<&ObjectVersion> {
         // The version of the table stands for its files.
         Action::Fold(_)
         | Action::FileRequests(_)
+        | Action::Abort(_)
         | Action::Identify(_)
         | Action::EraseCurated(_)
         | Action::RetainCurated(_)

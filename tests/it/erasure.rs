@@ -252,19 +252,38 @@ fn buckets_without_versions_are_cleaned_as_well() {
 }
 
 #[test]
-fn an_unfinished_upload_from_before_the_request_withholds_the_certificate() {
+fn an_unfinished_upload_from_before_the_request_is_aborted_once_nobody_can_be_at_work_on_it() {
     let lake = small_lake();
     let cart = bucket("cart");
-    let key = "topics/cart/large.json";
-    let upload = lake.store("2026-11-19T03:00:00Z").begin_upload(cart, key);
+    lake.change_policy(
+        "lake.yaml",
+        "uncommitted_grace: 0 h",
+        "uncommitted_grace: 24 h",
+    );
+    let upload = "topics/cart/large.json";
+    lake.store("2026-11-19T12:00:00Z")
+        .begin_upload(cart, upload);
     lake.request_erasure(NOW, &format!("user_id={ADA}"));
-    let report = lake.run(NOW);
+    let later = "2026-11-20T09:00:00Z";
+    let begun_later = "topics/cart/later.json";
+    lake.store(later).begin_upload(cart, begun_later);
+    let report = lake.run(later);
     assert_eq!(lake.request_states(NOW), ["received"]);
     let findings = report["findings"].to_string();
     assert!(findings.contains("1 unfinished uploads"), "{findings}");
-    lake.store(NOW).abort_upload(cart, key, &upload);
+    let due = lake.plan(later)["due"].to_string();
+    assert!(
+        due.contains("2026-11-20T12:00:00Z") && due.contains("unfinished upload"),
+        "{due}"
+    );
     lake.run(NEXT_NIGHT);
     assert_eq!(lake.request_states(NEXT_NIGHT), ["certified"]);
+    let left = lake.store(NEXT_NIGHT).uploads(cart);
+    assert_eq!(
+        left,
+        [begun_later],
+        "an upload from after the request is somebody else's"
+    );
 }
 
 #[test]

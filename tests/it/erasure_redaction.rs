@@ -80,7 +80,11 @@ fn rows_that_a_law_keeps_stay_without_the_subject_until_its_end() {
     let bobs = payments(&lake)
         .into_iter()
         .filter(|event| event["userId"] == BOB);
-    assert_eq!(bobs.count(), 2, "nobody else's go with them; one is too old by now");
+    assert_eq!(
+        bobs.count(),
+        2,
+        "nobody else's go with them; one is too old by now"
+    );
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use aws_sdk_s3::types::{Delete, ObjectIdentifier, ObjectLockLegalHoldStatus, ObjectLockMode};
 use futures::{StreamExt, TryStreamExt};
 
-use super::{ObjectVersion, ReadS3, WriteS3, time_of};
+use super::{ObjectVersion, ReadS3, Upload, WriteS3, time_of};
 use crate::lake::error::{S3Error, S3ErrorKind};
 
 /// S3 deletes at most so many versions in one request.
@@ -46,6 +46,27 @@ impl WriteS3 {
         match refused.first() {
             None => Ok(meant.len() as u64),
             Some(first) => Err(self.refusal(bucket, first, refused.len()).await),
+        }
+    }
+
+    /// Gives up an unfinished upload, with its parts; one that is gone already is fine.
+    #[expect(clippy::disallowed_methods, reason = "the one place that deletes")]
+    pub async fn abort_upload(&self, bucket: &str, upload: &Upload) -> Result<(), S3Error> {
+        let request = self.read.connection.client().abort_multipart_upload();
+        let request = request
+            .bucket(bucket)
+            .key(&upload.key)
+            .upload_id(&upload.id);
+        match request.send().await {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                let attempted = format!("abort an unfinished upload in s3://{bucket}");
+                let error = S3Error::from_sdk(attempted, &error);
+                match error.kind {
+                    S3ErrorKind::NotFound => Ok(()),
+                    _ => Err(error),
+                }
+            }
         }
     }
 

@@ -88,10 +88,14 @@ impl Store {
         begun.upload_id().unwrap().to_owned()
     }
 
-    pub fn abort_upload(&self, bucket: &str, key: &str, id: &str) {
-        let request = self.client.abort_multipart_upload();
-        let sent = request.bucket(bucket).key(key).upload_id(id).send();
-        self.runtime.block_on(sent).unwrap();
+    /// The keys of unfinished uploads.
+    pub fn uploads(&self, bucket: &str) -> Vec<String> {
+        let sent = self.client.list_multipart_uploads().bucket(bucket).send();
+        let answer = self.runtime.block_on(sent).unwrap();
+        let uploads = answer.uploads().iter();
+        uploads
+            .map(|upload| upload.key().unwrap().to_owned())
+            .collect()
     }
 
     pub fn put(&self, bucket: &str, key: &str, body: impl Into<Vec<u8>>) {
