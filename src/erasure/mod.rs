@@ -17,6 +17,7 @@ pub mod request;
 mod rows;
 mod scan;
 pub mod uploads;
+pub mod verify;
 
 use chrono::{DateTime, Utc};
 

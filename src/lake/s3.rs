@@ -5,6 +5,7 @@
 //! bucket without versions (version id `null`) it first makes sure that the object is still the one meant.
 
 use std::io::Write;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -126,7 +127,29 @@ impl ReadS3 {
 
     /// Reads an object whole.
     pub async fn get(&self, bucket: &str, key: &str, pick: Pick<'_>) -> Result<Object, S3Error> {
-        let answer = self.ask(bucket, key, pick, None).await?;
+        self.object(bucket, key, pick, None).await
+    }
+
+    /// The same with these of its bytes alone; fewer where it ends before.
+    pub async fn get_range(
+        &self,
+        bucket: &str,
+        key: &str,
+        pick: Pick<'_>,
+        range: Range<u64>,
+    ) -> Result<Object, S3Error> {
+        let range = format!("bytes={}-{}", range.start, range.end.saturating_sub(1));
+        self.object(bucket, key, pick, Some(range)).await
+    }
+
+    async fn object(
+        &self,
+        bucket: &str,
+        key: &str,
+        pick: Pick<'_>,
+        range: Option<String>,
+    ) -> Result<Object, S3Error> {
+        let answer = self.ask(bucket, key, pick, range).await?;
         let text = |value: Option<&str>| value.map(str::to_owned);
         let object = Object {
             bytes: Bytes::new(),

@@ -1,0 +1,199 @@
+//! Which fields of an event name a person, and which one says when it happened: the one place where the
+//! policy is turned into what is looked for.
+
+use std::collections::HashMap;
+
+use chrono::FixedOffset;
+
+use crate::policy::{DatasetPolicy, EventsPolicy, Policies, TimeUnit};
+
+/// Where in an event something stands; none where no field of interest can be below.
+pub(super) type Spot = Option<usize>;
+
+/// What a field of interest is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Field {
+    below: HashMap<String, usize>,
+    /// The kinds of identifier that it holds.
+    pub kinds: Vec<String>,
+    /// Whether its value says whose the event is.
+    pub names_owner: bool,
+    /// Whether it says when the event happened.
+    pub is_time: bool,
+    /// Whether it keeps a broken record.
+    pub is_record: bool,
+    /// Whether it is `_rescued`.
+    pub is_rescued: bool,
+}
+
+/// How times are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Clock {
+    pub unit: TimeUnit,
+    pub zone: Option<FixedOffset>,
+}
+
+/// The fields of interest of one kind of object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Fields {
+    fields: Vec<Field>,
+    pub clock: Clock,
+    /// Whether a field is known by its last name alone, wherever it stands: where nobody knows what became
+    /// of the events' own paths.
+    by_last_name: bool,
+    /// Whether numbers elsewhere are counts and sizes, which may look like an identifier and are none.
+    pub numbers_are_counts: bool,
+    /// Whether a string that holds JSON is read as such and not as text.
+    pub opens_strings: bool,
+    /// Whether a whole string that is a short identifier means it, whatever the field is called.
+    pub values_tell: bool,
+}
+
+/// The column of an event table that holds the event's time.
+const EVENT_TIME: &str = "_event_time";
+const RESCUED: &str = "_rescued";
+
+impl Fields {
+    /// Those of a dataset's events, as the policy says.
+    pub fn of_events(policy: &DatasetPolicy) -> Self {
+        let mut fields = Self::empty(&policy.events);
+        for (kind, paths) in &policy.pii.identifiers {
+            for path in paths {
+                let field = fields.at_path(path.names());
+                field.kinds.push(kind.clone());
+                field.names_owner = true;
+            }
+        }
+        fields
+    }
+
+    /// Those of a raw object's events.
+    pub fn of_raw(policy: &DatasetPolicy) -> Self {
+        let mut fields = Self::of_events(policy);
+        fields.at_path(policy.events.time.names()).is_time = true;
+        fields
+    }
+
+    /// Those of an event table's rows.
+    pub fn of_rows(policy: &DatasetPolicy) -> Self {
+        let mut fields = Self::of_events(policy);
+        fields.at_path(&[EVENT_TIME.to_owned()]).is_time = true;
+        fields.at_path(&[RESCUED.to_owned()]).is_rescued = true;
+        fields
+    }
+
+    /// Those of a line of a quarantine object: the record that it keeps. Of the rest, only strings say
+    /// something.
+    pub fn of_quarantine(policies: &Policies) -> Self {
+        let mut fields = Self::of_own_files(policies);
+        fields.by_last_name = false;
+        for name in ["record", "record_base64"] {
+            fields.at_path(&[name.to_owned()]).is_record = true;
+        }
+        fields
+    }
+
+    /// Those of curated tables: fields of any dataset, by their last names.
+    pub fn of_curated(policies: &Policies) -> Self {
+        let mut fields = match policies.datasets.first() {
+            Some(policy) => Self::empty(&policy.events),
+            None => Self::without_time(),
+        };
+        fields.by_last_name = true;
+        fields.values_tell = true;
+        for policy in &policies.datasets {
+            for (kind, paths) in &policy.pii.identifiers {
+                for name in paths.iter().filter_map(|path| path.names().last()) {
+                    let field = fields.at_path(std::slice::from_ref(name));
+                    field.names_owner = true;
+                    if !field.kinds.contains(kind) {
+                        field.kinds.push(kind.clone());
+                    }
+                }
+            }
+        }
+        fields.at_path(&[EVENT_TIME.to_owned()]).is_time = true;
+        fields
+    }
+
+    /// Those of the program's own files and of the tables' logs: as in curated tables, but numbers are
+    /// counts, and a string may hold JSON.
+    pub fn of_own_files(policies: &Policies) -> Self {
+        let mut fields = Self::of_curated(policies);
+        fields.numbers_are_counts = true;
+        fields.opens_strings = true;
+        for field in &mut fields.fields {
+            field.names_owner = false;
+        }
+        fields
+    }
+
+    fn empty(events: &EventsPolicy) -> Self {
+        Self {
+            clock: Clock {
+                unit: events.time_unit,
+                zone: events.zone,
+            },
+            ..Self::without_time()
+        }
+    }
+
+    fn without_time() -> Self {
+        Self {
+            fields: vec![Field::default()],
+            clock: Clock {
+                unit: TimeUnit::Text,
+                zone: None,
+            },
+            by_last_name: false,
+            numbers_are_counts: false,
+            opens_strings: false,
+            values_tell: false,
+        }
+    }
+
+    fn at_path(&mut self, names: &[String]) -> &mut Field {
+        let mut spot = 0;
+        for name in names {
+            let next = self.fields.len();
+            let below = self.fields.get_mut(spot).map(|field| &mut field.below);
+            spot = below.map_or(0, |below| *below.entry(name.clone()).or_insert(next));
+            if spot == next {
+                self.fields.push(Field::default());
+            }
+        }
+        #[expect(
+            clippy::indexing_slicing,
+            reason = "every spot was pushed before it was named"
+        )]
+        &mut self.fields[spot]
+    }
+
+    /// Where an object's members are looked up from.
+    pub const ROOT: Spot = Some(0);
+
+    /// The member `name` of what stands at `spot`. Lists on the way make no difference.
+    pub fn step(&self, spot: Spot, name: &str) -> Spot {
+        let spot = if self.by_last_name { 0 } else { spot? };
+        self.fields.get(spot)?.below.get(name).copied()
+    }
+
+    /// The place that a JSON Pointer of `_rescued` names; indexes of lists lead nowhere else.
+    pub fn step_by_pointer(&self, pointer: &str) -> Spot {
+        let mut spot = Self::ROOT;
+        for name in pointer.strip_prefix('/')?.split('/') {
+            let name = name.replace("~1", "/").replace("~0", "~");
+            let is_index = name.bytes().all(|byte| byte.is_ascii_digit());
+            match self.step(spot, &name) {
+                None if is_index => {}
+                below => spot = below,
+            }
+        }
+        spot
+    }
+
+    /// What stands at `spot`.
+    pub fn at(&self, spot: Spot) -> Option<&Field> {
+        self.fields.get(spot?)
+    }
+}
