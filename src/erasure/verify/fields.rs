@@ -18,12 +18,33 @@ pub(super) struct Field {
     pub kinds: Vec<String>,
     /// Whether its value says whose the event is.
     pub names_owner: bool,
-    /// Whether it says when the event happened.
-    pub is_time: bool,
-    /// Whether it keeps a broken record.
-    pub is_record: bool,
-    /// Whether it is `_rescued`.
-    pub is_rescued: bool,
+    pub role: Role,
+}
+
+/// What a field is beside a place for identifiers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Role {
+    #[default]
+    None,
+    /// It says when the event happened.
+    Time,
+    /// It keeps a broken record, as text.
+    Record,
+    /// It keeps a broken record, in base64.
+    RecordInBase64,
+    /// It is `_rescued`.
+    Rescued,
+}
+
+/// Whose fields they are, which decides what their names and values mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Nature {
+    /// Events, as the policy describes them.
+    Events,
+    /// What queries made of events.
+    Curated,
+    /// What this program and the tables' writers note.
+    Own,
 }
 
 /// How times are written.
@@ -36,17 +57,9 @@ pub(super) struct Clock {
 /// The fields of interest of one kind of object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Fields {
-    fields: Vec<Field>,
+    all: Vec<Field>,
     pub clock: Clock,
-    /// Whether a field is known by its last name alone, wherever it stands: where nobody knows what became
-    /// of the events' own paths.
-    by_last_name: bool,
-    /// Whether numbers elsewhere are counts and sizes, which may look like an identifier and are none.
-    pub numbers_are_counts: bool,
-    /// Whether a string that holds JSON is read as such and not as text.
-    pub opens_strings: bool,
-    /// Whether a whole string that is a short identifier means it, whatever the field is called.
-    pub values_tell: bool,
+    nature: Nature,
 }
 
 /// The column of an event table that holds the event's time.
@@ -70,15 +83,15 @@ impl Fields {
     /// Those of a raw object's events.
     pub fn of_raw(policy: &DatasetPolicy) -> Self {
         let mut fields = Self::of_events(policy);
-        fields.at_path(policy.events.time.names()).is_time = true;
+        fields.at_path(policy.events.time.names()).role = Role::Time;
         fields
     }
 
     /// Those of an event table's rows.
     pub fn of_rows(policy: &DatasetPolicy) -> Self {
         let mut fields = Self::of_events(policy);
-        fields.at_path(&[EVENT_TIME.to_owned()]).is_time = true;
-        fields.at_path(&[RESCUED.to_owned()]).is_rescued = true;
+        fields.at_path(&[EVENT_TIME.to_owned()]).role = Role::Time;
+        fields.at_path(&[RESCUED.to_owned()]).role = Role::Rescued;
         fields
     }
 
@@ -86,10 +99,8 @@ impl Fields {
     /// something.
     pub fn of_quarantine(policies: &Policies) -> Self {
         let mut fields = Self::of_own_files(policies);
-        fields.by_last_name = false;
-        for name in ["record", "record_base64"] {
-            fields.at_path(&[name.to_owned()]).is_record = true;
-        }
+        fields.at_path(&["record".to_owned()]).role = Role::Record;
+        fields.at_path(&["record_base64".to_owned()]).role = Role::RecordInBase64;
         fields
     }
 
@@ -99,8 +110,7 @@ impl Fields {
             Some(policy) => Self::empty(&policy.events),
             None => Self::without_time(),
         };
-        fields.by_last_name = true;
-        fields.values_tell = true;
+        fields.nature = Nature::Curated;
         for policy in &policies.datasets {
             for (kind, paths) in &policy.pii.identifiers {
                 for name in paths.iter().filter_map(|path| path.names().last()) {
@@ -112,7 +122,7 @@ impl Fields {
                 }
             }
         }
-        fields.at_path(&[EVENT_TIME.to_owned()]).is_time = true;
+        fields.at_path(&[EVENT_TIME.to_owned()]).role = Role::Time;
         fields
     }
 
@@ -120,9 +130,8 @@ impl Fields {
     /// counts, and a string may hold JSON.
     pub fn of_own_files(policies: &Policies) -> Self {
         let mut fields = Self::of_curated(policies);
-        fields.numbers_are_counts = true;
-        fields.opens_strings = true;
-        for field in &mut fields.fields {
+        fields.nature = Nature::Own;
+        for field in &mut fields.all {
             field.names_owner = false;
         }
         fields
@@ -140,42 +149,56 @@ impl Fields {
 
     fn without_time() -> Self {
         Self {
-            fields: vec![Field::default()],
+            all: vec![Field::default()],
             clock: Clock {
                 unit: TimeUnit::Text,
                 zone: None,
             },
-            by_last_name: false,
-            numbers_are_counts: false,
-            opens_strings: false,
-            values_tell: false,
+            nature: Nature::Events,
         }
     }
 
     fn at_path(&mut self, names: &[String]) -> &mut Field {
         let mut spot = 0;
         for name in names {
-            let next = self.fields.len();
-            let below = self.fields.get_mut(spot).map(|field| &mut field.below);
+            let next = self.all.len();
+            let below = self.all.get_mut(spot).map(|field| &mut field.below);
             spot = below.map_or(0, |below| *below.entry(name.clone()).or_insert(next));
             if spot == next {
-                self.fields.push(Field::default());
+                self.all.push(Field::default());
             }
         }
-        #[expect(
-            clippy::indexing_slicing,
-            reason = "every spot was pushed before it was named"
-        )]
-        &mut self.fields[spot]
+        // Every spot was pushed before it was named.
+        &mut self.all[spot]
     }
 
     /// Where an object's members are looked up from.
     pub const ROOT: Spot = Some(0);
 
-    /// The member `name` of what stands at `spot`. Lists on the way make no difference.
+    /// Whether numbers elsewhere are counts and sizes, which may look like an identifier and are none.
+    pub fn numbers_are_counts(&self) -> bool {
+        self.nature == Nature::Own
+    }
+
+    /// Whether a string that holds JSON is read as such and not as text.
+    pub fn opens_strings(&self) -> bool {
+        self.nature == Nature::Own
+    }
+
+    /// Whether a whole string that is a short identifier means it, whatever the field is called.
+    pub fn values_tell(&self) -> bool {
+        self.nature != Nature::Events
+    }
+
+    /// The member `name` of what stands at `spot`. Lists on the way make no difference. But for events a
+    /// field is known by its last name, wherever it stands: nobody knows what became of the events' paths.
     pub fn step(&self, spot: Spot, name: &str) -> Spot {
-        let spot = if self.by_last_name { 0 } else { spot? };
-        self.fields.get(spot)?.below.get(name).copied()
+        let spot = if self.nature == Nature::Events {
+            spot?
+        } else {
+            0
+        };
+        self.all.get(spot)?.below.get(name).copied()
     }
 
     /// The place that a JSON Pointer of `_rescued` names; indexes of lists lead nowhere else.
@@ -194,6 +217,6 @@ impl Fields {
 
     /// What stands at `spot`.
     pub fn at(&self, spot: Spot) -> Option<&Field> {
-        self.fields.get(spot?)
+        self.all.get(spot?)
     }
 }

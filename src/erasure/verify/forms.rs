@@ -2,6 +2,8 @@
 //!
 //! JSON escapes are no form: strings are decoded where they may hold one.
 
+use std::fmt::Write;
+
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
@@ -53,8 +55,8 @@ pub(super) fn spellings(text: &str) -> Vec<Spelling> {
 
 fn push(spellings: &mut Vec<Spelling>, bytes: Vec<u8>, is_long: bool, exact: bool) {
     let is_new = |other: &Spelling| {
-        let is_same_but_for_case = other.bytes.eq_ignore_ascii_case(&bytes);
-        !(other.bytes == bytes || is_same_but_for_case && !exact && !other.exact)
+        let case_matters = exact || other.exact;
+        other.bytes != bytes && (case_matters || !other.bytes.eq_ignore_ascii_case(&bytes))
     };
     if spellings.iter().all(is_new) {
         spellings.push(Spelling {
@@ -94,7 +96,8 @@ fn percent_encoded(text: &str, unreserved: &str) -> String {
         if sign.is_ascii_alphanumeric() || unreserved.contains(sign) {
             encoded.push(sign);
         } else {
-            encoded.push_str(&format!("%{byte:02X}"));
+            // Writing to memory does not fail.
+            let _ = write!(encoded, "%{byte:02X}");
         }
     }
     encoded

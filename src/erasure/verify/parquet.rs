@@ -81,7 +81,7 @@ impl FileLook {
             };
             let (look, metadata) = (self.clone(), Arc::clone(&metadata));
             findings = super::off_thread(move || -> ParquetResult<Findings> {
-                look.look_at_group(&metadata, group, window, &mut findings)?;
+                look.look_at_group(&metadata, group, &window, &mut findings)?;
                 Ok(findings)
             })
             .await?;
@@ -114,7 +114,7 @@ impl FileLook {
         &self,
         metadata: &Arc<ParquetMetaData>,
         group: usize,
-        window: Window,
+        window: &Window,
         findings: &mut Findings,
     ) -> ParquetResult<()> {
         let options = ArrowReaderOptions::new();
@@ -126,7 +126,7 @@ impl FileLook {
             findings.rows += batch.num_rows() as u64;
             self.look_at_rows(&batch, &mut held, findings)?;
         }
-        self.look_at_pages(metadata, group, &window, &held, findings)
+        self.look_at_pages(metadata, group, window, &held, findings)
     }
 
     /// An event that one row is.

@@ -172,10 +172,10 @@ impl Searcher {
         if number.abs() < EXACT {
             return self.term_of_number(number as i128);
         }
-        let of_float =
-            |(integer, term): (&i128, &usize)| (*integer as f64 == number).then_some(*term);
+        let is_nearest = |integer: &i128| (*integer as f64).to_bits() == number.to_bits();
         let mut terms = self.by_number.iter();
-        has_exponent.then(|| terms.find_map(of_float)).flatten()
+        let nearest = terms.find(|(integer, _)| has_exponent && is_nearest(integer));
+        nearest.map(|(_, term)| *term)
     }
 }
 

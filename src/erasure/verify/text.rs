@@ -24,7 +24,7 @@ use serde::de::IgnoredAny;
 
 use super::coverage::Form;
 use super::event::Findings;
-use super::fields::Fields;
+use super::fields::{Fields, Role};
 use super::search::{Hits, Searcher};
 use super::walk::Walk;
 use super::wide;
@@ -181,18 +181,18 @@ impl TextLook {
         }
         walk.event.judge(&searcher, form, &mut self.findings);
         let records = std::mem::take(&mut walk.records);
-        for (is_base64, text) in records {
-            self.look_at_kept(is_base64, text);
+        for (role, text) in records {
+            self.look_at_kept(role, text);
         }
     }
 
     /// A record that quarantine keeps: an event of which the time is wrong, or a broken one.
-    fn look_at_kept(&mut self, is_base64: bool, text: String) {
+    fn look_at_kept(&mut self, role: Role, text: String) {
         let Reading::Quarantine(_, fields) = &self.reading else {
             return;
         };
         let record = match BASE64.decode(&text) {
-            Ok(record) if is_base64 => record,
+            Ok(record) if role == Role::RecordInBase64 => record,
             _ => text.into_bytes(),
         };
         let record = wide::decoded(&record).unwrap_or(record);

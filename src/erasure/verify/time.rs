@@ -32,13 +32,12 @@ pub(super) fn moment(value: Written<'_>, clock: Clock) -> Option<DateTime<Utc>> 
 }
 
 fn of_text(text: &str, clock: Clock) -> Option<DateTime<Utc>> {
-    let time = match DateTime::parse_from_rfc3339(text) {
-        Ok(time) => time.to_utc(),
-        Err(_) => {
-            let local = DateTime::parse_from_rfc3339(&format!("{text}Z")).ok()?;
-            let zoned = clock.zone?.from_local_datetime(&local.naive_utc());
-            zoned.single()?.to_utc()
-        }
+    let time = if let Ok(time) = DateTime::parse_from_rfc3339(text) {
+        time.to_utc()
+    } else {
+        let local = DateTime::parse_from_rfc3339(&format!("{text}Z")).ok()?;
+        let zoned = clock.zone?.from_local_datetime(&local.naive_utc());
+        zoned.single()?.to_utc()
     };
     let is_leap_second = time.nanosecond() >= 1_000_000_000;
     let may_leap = (time.hour(), time.minute()) == (23, 59);

@@ -9,7 +9,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use super::event::Event;
-use super::fields::{Fields, Spot};
+use super::fields::{Fields, Role, Spot};
 use super::search::Searcher;
 use super::time::{Written, moment};
 
@@ -23,8 +23,8 @@ pub(super) struct Walk<'a> {
     /// Whether the text may have numbers with an exponent.
     pub has_exponent: bool,
     pub event: Event,
-    /// The broken records that it keeps, by field name.
-    pub records: Vec<(bool, String)>,
+    /// The broken records that it keeps, and in which form.
+    pub records: Vec<(Role, String)>,
     opened: usize,
 }
 
@@ -60,13 +60,12 @@ impl<'a> Walk<'a> {
     pub fn see_text(&mut self, spot: Spot, text: &str) {
         let field = self.fields.at(spot);
         if let Some(field) = field {
-            if field.is_record {
-                let name_is_base64 = self.fields.step(Fields::ROOT, "record_base64") == spot;
-                self.records.push((name_is_base64, text.to_owned()));
+            if matches!(field.role, Role::Record | Role::RecordInBase64) {
+                self.records.push((field.role, text.to_owned()));
                 return;
             }
             self.event.names_someone |= field.names_owner && !text.trim().is_empty();
-            if field.is_time {
+            if field.role == Role::Time {
                 self.see_time(Written::Text(text));
             }
             if !field.kinds.is_empty() && self.see_identifier(text, &field.kinds) {
@@ -83,7 +82,7 @@ impl<'a> Walk<'a> {
                 continue;
             }
             self.event
-                .see_hit(self.searcher, &hit, self.fields.values_tell);
+                .see_hit(self.searcher, &hit, self.fields.values_tell());
         }
     }
 
@@ -100,21 +99,21 @@ impl<'a> Walk<'a> {
     /// Reads a string that holds JSON; answers whether it need not be looked at as text any more.
     fn opens(&mut self, text: &str) -> bool {
         let may_be_json = text.trim_start().starts_with(['{', '[']);
-        let needs_it = self.fields.opens_strings || text.contains('\\');
+        let needs_it = self.fields.opens_strings() || text.contains('\\');
         if !may_be_json || !needs_it || self.opened >= MOST_OPENED {
             return false;
         }
         self.opened += 1;
         let opened = self.through(text.as_bytes(), None);
         self.opened -= 1;
-        opened.is_ok() && self.fields.opens_strings
+        opened.is_ok() && self.fields.opens_strings()
     }
 
     /// Bytes that are no text.
     pub fn see_bytes(&mut self, bytes: &[u8]) {
         for hit in self.searcher.find(bytes, true).hits {
             self.event
-                .see_hit(self.searcher, &hit, self.fields.values_tell);
+                .see_hit(self.searcher, &hit, self.fields.values_tell());
         }
     }
 
@@ -137,12 +136,12 @@ impl<'a> Walk<'a> {
         let mut kinds: &[String] = &[];
         if let Some(field) = self.fields.at(spot) {
             self.event.names_someone |= field.names_owner;
-            if field.is_time {
+            if field.role == Role::Time {
                 self.see_time(written);
             }
             kinds = &field.kinds;
         }
-        let is_count = self.fields.numbers_are_counts && kinds.is_empty();
+        let is_count = self.fields.numbers_are_counts() && kinds.is_empty();
         if let Some(term) = term
             && !is_count
         {
@@ -156,7 +155,11 @@ impl<'a> Walk<'a> {
     }
 
     fn see_no_time(&mut self, spot: Spot) {
-        if self.fields.at(spot).is_some_and(|field| field.is_time) {
+        if self
+            .fields
+            .at(spot)
+            .is_some_and(|field| field.role == Role::Time)
+        {
             self.event.times.push(None);
         }
     }
@@ -274,7 +277,7 @@ impl<'de> DeserializeSeed<'de> for Name<'_, '_> {
     }
 }
 
-impl<'de> Visitor<'de> for Name<'_, '_> {
+impl Visitor<'_> for Name<'_, '_> {
     type Value = Spot;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -283,9 +286,10 @@ impl<'de> Visitor<'de> for Name<'_, '_> {
 
     fn visit_str<E: Error>(self, name: &str) -> Result<Spot, E> {
         let walk = self.walk;
-        let spot = match self.by_pointer {
-            true => walk.fields.step_by_pointer(name),
-            false => walk.fields.step(self.around, name),
+        let spot = if self.by_pointer {
+            walk.fields.step_by_pointer(name)
+        } else {
+            walk.fields.step(self.around, name)
         };
         if spot.is_none() {
             walk.see_text(None, name);

@@ -16,7 +16,7 @@ use parquet::errors::Result as ParquetResult;
 use super::leaves::{Leaf, leaves};
 use super::{FileLook, Held};
 use crate::erasure::verify::event::{Event, Findings};
-use crate::erasure::verify::fields::{Fields, Spot};
+use crate::erasure::verify::fields::{Fields, Role, Spot};
 use crate::erasure::verify::time::{Written, moment};
 use crate::erasure::verify::walk::Walk;
 
@@ -61,11 +61,11 @@ impl FileLook {
         let spot = self.spot(&leaf.path);
         match leaf.values.data_type() {
             DataType::LargeBinary => self.look_at_texts(index, leaf, spot, rows, held),
-            data_type if data_type.is_integer() || data_type.is_floating() => {
-                // Offsets and the like, in the columns that the program adds.
-                if leaf.path.first().is_none_or(|name| !name.starts_with('_')) {
-                    self.look_at_numbers(index, leaf, spot, rows, held)?;
-                }
+            data_type
+                if (data_type.is_integer() || data_type.is_floating())
+                    && !is_of_table(&leaf.path) =>
+            {
+                self.look_at_numbers(index, leaf, spot, rows, held)?;
             }
             _ => {}
         }
@@ -82,15 +82,14 @@ impl FileLook {
     ) {
         let texts = leaf.values.as_binary::<i64>();
         let offsets = texts.value_offsets();
-        let first = offsets.first().copied().unwrap_or(0) as usize;
-        let end = offsets.last().copied().unwrap_or(0) as usize;
+        let place_of = |offset: Option<&i64>| offset.map_or(0, |one| one.unsigned_abs() as usize);
+        let (first, end) = (place_of(offsets.first()), place_of(offsets.last()));
         let bytes = texts.value_data().get(first..end).unwrap_or_default();
         let mut places = self.searcher.places(bytes);
         // Where JSON in a text may hide something: see `text`.
         places.extend(memchr_iter(b'\\', bytes));
         let value_at = |place: usize| {
-            let place = (first + place) as i64;
-            let after = offsets.partition_point(|offset| *offset <= place);
+            let after = offsets.partition_point(|offset| place_of(Some(offset)) <= first + place);
             after.saturating_sub(1)
         };
         let mut values: Vec<usize> = places.into_iter().map(value_at).collect();
@@ -108,7 +107,10 @@ impl FileLook {
 
     /// Looks at one text as a value of a column.
     pub(super) fn see_text(&self, walk: &mut Walk<'_>, spot: Spot, bytes: &[u8]) {
-        let is_rescued = self.fields.at(spot).is_some_and(|field| field.is_rescued);
+        let is_rescued = self
+            .fields
+            .at(spot)
+            .is_some_and(|field| field.role == Role::Rescued);
         if is_rescued && walk.through_rescued(bytes).is_ok() {
             return;
         }
@@ -180,7 +182,7 @@ impl FileLook {
                 .filter(|value| leaf.values.is_valid(*value))
             {
                 event.names_someone |= field.names_owner && !is_empty(&leaf.values, value);
-                if field.is_time {
+                if field.role == Role::Time {
                     event.times.push(self.time_of(&leaf.values, value)?);
                 }
             }
@@ -223,6 +225,11 @@ impl FileLook {
             _ => None,
         })
     }
+}
+
+/// Whether it is a column that the program adds: offsets and the like.
+pub(super) fn is_of_table(path: &[String]) -> bool {
+    path.first().is_some_and(|name| name.starts_with('_'))
 }
 
 fn is_empty(values: &ArrayRef, value: usize) -> bool {

@@ -10,6 +10,7 @@ use parquet::file::metadata::ParquetMetaData;
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use parquet::file::serialized_reader::SerializedPageReader;
 
+use super::columns::is_of_table;
 use super::{FileLook, Held, Window};
 use crate::erasure::verify::coverage::Form;
 use crate::erasure::verify::event::Findings;
@@ -34,7 +35,7 @@ impl FileLook {
         findings: &mut Findings,
     ) -> ParquetResult<()> {
         let reader = Arc::new(window.clone());
-        let rows = metadata.row_group(group).num_rows() as usize;
+        let rows = usize::try_from(metadata.row_group(group).num_rows()).unwrap_or(0);
         for (leaf, column) in metadata.row_group(group).columns().iter().enumerate() {
             let mut loose = Loose {
                 leaf,
@@ -76,10 +77,8 @@ impl FileLook {
         let spot = self.spot_of_column(loose.path);
         let mut walk = self.walk();
         match (loose.physical, integer(value)) {
-            (Physical::INT32 | Physical::INT64, Some(number)) => {
-                if loose.path.first().is_none_or(|name| !name.starts_with('_')) {
-                    walk.see_integer(spot, number.into());
-                }
+            (Physical::INT32 | Physical::INT64, Some(number)) if !is_of_table(loose.path) => {
+                walk.see_integer(spot, number.into());
             }
             (Physical::DOUBLE, _) => {
                 let number = value.try_into().map(f64::from_le_bytes);

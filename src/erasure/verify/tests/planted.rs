@@ -98,7 +98,7 @@ async fn in_the_log_reports_and_quarantine() {
         ("quarantine/cart/1.jsonl", format!("{quarantined}\n")),
         ("backup/dump.gz", "ada@example.org".to_owned()),
     ] {
-        let body = if key.ends_with(".gz") {
+        let body = if key == "backup/dump.gz" {
             gzip(&body)
         } else {
             body.into_bytes()

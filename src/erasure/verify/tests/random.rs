@@ -12,10 +12,10 @@ use crate::erasure::verify::unpack::StoredLook;
 
 /// Ways to write a number or a text into an event's field `userId`, by hand.
 fn planted(way: usize, digits: &str) -> String {
-    let escaped: String = digits
-        .bytes()
-        .map(|digit| format!("\\u00{digit:02x}"))
-        .collect();
+    let mut escaped = String::new();
+    for digit in digits.bytes() {
+        escaped += &format!("\\u00{digit:02x}");
+    }
     let value = match way % 6 {
         0 => digits.to_owned(),
         1 => format!("\"{digits}\""),
@@ -27,7 +27,7 @@ fn planted(way: usize, digits: &str) -> String {
     format!("{{\"userId\":{value},\"timestamp\":\"2026-11-19T08:00:00Z\"}}")
 }
 
-/// An event of somebody else with all kinds of values; none of them has an `7`.
+/// An event of somebody else with all kinds of values; none of them has a `7`.
 fn anybody() -> impl Strategy<Value = String> {
     let text = "[a-f0-68-9 \\\\\"/-]{0,12}";
     let number = prop_oneof![

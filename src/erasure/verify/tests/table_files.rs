@@ -242,7 +242,7 @@ async fn statistics_of_rows_that_are_gone_are_a_trace() {
     let clean = coverage_of(LAKE, EVENTS, rows.clone()).await;
     assert!(clean.is_clean());
     // Of the texts in the file all but the rows' own are statistics and page indexes.
-    let of_rows = memchr::memmem::find_iter(&rows[..], "\u{6}\0\0\0789455");
+    let of_rows = memchr::memmem::find_iter(&rows[..], b"\x06\x00\x00\x00789455");
     let of_rows: Vec<usize> = of_rows.map(|place| place + 4).collect();
     assert_eq!(of_rows.len(), 2);
     let mut left = replaced(&rows, "789455", ADA, usize::MAX);
