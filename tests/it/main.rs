@@ -35,3 +35,4 @@ mod saved_plan;
 mod schema;
 mod two_at_once;
 mod upkeep;
+mod verification;

@@ -8,7 +8,7 @@
 //!
 //! # What counts
 //!
-//! An identifier is looked for as it is, percent-encoded, in UTF-16, in hexadecimal and in base64 ([`forms`]);
+//! An identifier is looked for as it is, percent-encoded, in UTF-16, in hexadecimal and in base64;
 //! JSON escapes are resolved, numbers compared as numbers, so `12345`, `"12345"`, `12345.0` and `1.2345e4`
 //! are one. What it is worth depends on its length and on where it stands:
 //!
@@ -27,7 +27,7 @@
 //! - Another value of an identifier field is another customer's, however alike: `ana@example.org` is not
 //!   found in `susana@example.org` there.
 //! - Numbers in the program's own files and in logs are counts and sizes; they count under the last name of
-//!   an identifier field alone.
+//!   an identifier field alone. In other columns of curated tables a short number is a mention.
 //! - An event of the subject from after the cutoff is a new customer's. It is counted, and not searched for
 //!   this subject. If its time is missing or doubtful it is not excused.
 //! - An event that names somebody else is his, though it holds an id that is linked to the subject.

@@ -143,3 +143,42 @@ async fn an_object_that_cannot_be_read_is_listed() {
     let coverage = coverage_of(LAKE, "events/cart/x.parquet", "no Parquet at all").await;
     assert_eq!(coverage.unreadable, ["events/cart/x.parquet"]);
 }
+
+/// An Avro container of one record with the one text field `userId`, by hand.
+fn avro(user: &str, corrupt: bool) -> Vec<u8> {
+    fn text(bytes: &mut Vec<u8>, text: &str) {
+        // Lengths are doubled (zigzag) and have seven bits a byte, the low ones first.
+        let mut length = text.len() * 2;
+        while length > 127 {
+            bytes.push((length & 127) as u8 | 128);
+            length >>= 7;
+        }
+        bytes.push(length as u8);
+        bytes.extend_from_slice(text.as_bytes());
+    }
+    let schema = r#"{"type":"record","name":"e","fields":[{"name":"userId","type":"string"}]}"#;
+    let sync = [7_u8; 16];
+    let mut file = b"Obj\x01\x02".to_vec();
+    text(&mut file, "avro.schema");
+    text(&mut file, schema);
+    file.push(0);
+    file.extend(sync);
+    let mut record = Vec::new();
+    text(&mut record, user);
+    file.extend([2, record.len() as u8 * 2]);
+    file.extend(record);
+    file.extend(if corrupt { [8; 16] } else { sync });
+    file
+}
+
+#[tokio::test]
+async fn in_avro_containers() {
+    let coverage = coverage_of(RAW, "cart/a.avro", avro(ADA, false)).await;
+    assert_eq!(forms(&coverage), ["value at an identifier field"]);
+    assert_eq!(coverage.records, 1);
+    let coverage = coverage_of(RAW, "cart/a.avro", avro("1789456", false)).await;
+    assert!(coverage.is_clean(), "{coverage:?}");
+    let coverage = coverage_of(RAW, "cart/a.avro", avro("ada@example.org", true)).await;
+    assert_eq!(forms(&coverage), ["broken record"]);
+    assert_eq!(coverage.unreadable, ["cart/a.avro"]);
+}
