@@ -128,36 +128,37 @@ impl FileLook {
         rows: &mut Rows,
         held: &mut Held,
     ) -> ParquetResult<()> {
-        let mut see = |value: usize, see: &dyn Fn(&mut Walk<'_>)| {
-            let mut walk = self.walk();
-            see(&mut walk);
+        let mut see = |value: usize, walk: Walk<'_>| {
             held.extend(walk.event.terms().map(|term| (index, term)));
             rows.entry(leaf.row_of(value)).or_default().join(walk.event);
         };
+        let mut see_integers = |numbers: &mut dyn Iterator<Item = Option<i128>>| {
+            for (value, number) in numbers.enumerate() {
+                if let Some(number) = number.filter(|one| self.is_term(*one)) {
+                    let mut walk = self.walk();
+                    walk.see_integer(spot, number);
+                    see(value, walk);
+                }
+            }
+        };
         match leaf.values.data_type() {
             DataType::UInt64 => {
-                for (value, number) in leaf.values.as_primitive::<UInt64Type>().iter().enumerate() {
-                    let number = number.map(i128::from);
-                    if let Some(number) = number.filter(|one| self.is_term(*one)) {
-                        see(value, &|walk| walk.see_integer(spot, number));
-                    }
-                }
+                let numbers = leaf.values.as_primitive::<UInt64Type>().iter();
+                see_integers(&mut numbers.map(|number| number.map(i128::from)));
             }
             data_type if data_type.is_integer() => {
                 let numbers = cast(&leaf.values, &DataType::Int64)?;
-                for (value, number) in numbers.as_primitive::<Int64Type>().iter().enumerate() {
-                    let number = number.map(i128::from);
-                    if let Some(number) = number.filter(|one| self.is_term(*one)) {
-                        see(value, &|walk| walk.see_integer(spot, number));
-                    }
-                }
+                let numbers = numbers.as_primitive::<Int64Type>().iter();
+                see_integers(&mut numbers.map(|number| number.map(i128::from)));
             }
             _ => {
                 let numbers = cast(&leaf.values, &DataType::Float64)?;
+                let is_term = |one: &f64| self.searcher.term_of_float(*one, true).is_some();
                 for (value, number) in numbers.as_primitive::<Float64Type>().iter().enumerate() {
-                    let is_term = |one: &f64| self.searcher.term_of_float(*one, true).is_some();
                     if let Some(number) = number.filter(is_term) {
-                        see(value, &|walk| walk.see_float(spot, number));
+                        let mut walk = self.walk();
+                        walk.see_float(spot, number);
+                        see(value, walk);
                     }
                 }
             }

@@ -3,12 +3,14 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use parquet::basic::Type as Physical;
 use parquet::column::page::{Page, PageReader};
 use parquet::errors::Result as ParquetResult;
-use parquet::file::metadata::ParquetMetaData;
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use parquet::file::serialized_reader::SerializedPageReader;
+use parquet::file::statistics::Statistics;
 
 use super::columns::is_of_table;
 use super::{FileLook, Held, Window};
@@ -35,39 +37,27 @@ impl FileLook {
         findings: &mut Findings,
     ) -> ParquetResult<()> {
         let reader = Arc::new(window.clone());
-        let rows = usize::try_from(metadata.row_group(group).num_rows()).unwrap_or(0);
-        for (leaf, column) in metadata.row_group(group).columns().iter().enumerate() {
+        let group_metadata = metadata.row_group(group);
+        let indexes = metadata.column_index().and_then(|groups| groups.get(group));
+        for (leaf, column) in group_metadata.columns().iter().enumerate() {
             let mut loose = Loose {
                 leaf,
                 path: column.column_path().parts(),
                 physical: column.column_type(),
                 form: Form::Statistics,
             };
-            let mut values: Vec<Vec<u8>> = Vec::new();
-            if let Some(statistics) = column.statistics() {
-                let ends = [statistics.min_bytes_opt(), statistics.max_bytes_opt()];
-                values.extend(ends.into_iter().flatten().map(<[u8]>::to_vec));
+            let index = indexes.and_then(|columns| columns.get(leaf));
+            for value in ends(column.statistics(), index) {
+                self.look_at_loose(&loose, &value, held, findings);
             }
-            let indexes = metadata.column_index().and_then(|groups| groups.get(group));
-            if let Some(index) = indexes.and_then(|columns| columns.get(leaf)) {
-                push_index(index, &mut values);
-            }
-            for value in &values {
+            let rows = usize::try_from(group_metadata.num_rows()).unwrap_or(0);
+            let Some(page) = dictionary_page(&reader, column, rows)? else {
+                continue;
+            };
+            loose.form = Form::Dictionary;
+            let length = column.column_descr().type_length();
+            for value in dictionary(&page, loose.physical, length) {
                 self.look_at_loose(&loose, value, held, findings);
-            }
-            if column.compressed_size() <= 0 {
-                continue;
-            }
-            let mut pages = SerializedPageReader::new(Arc::clone(&reader), column, rows, None)?;
-            let next = pages.peek_next_page()?;
-            if next.is_none_or(|page| !page.is_dict) {
-                continue;
-            }
-            if let Some(Page::DictionaryPage { buf, .. }) = pages.get_next_page()? {
-                loose.form = Form::Dictionary;
-                for value in dictionary(&buf, loose.physical, column.column_descr().type_length()) {
-                    self.look_at_loose(&loose, value, held, findings);
-                }
             }
         }
         Ok(())
@@ -114,6 +104,38 @@ impl FileLook {
         }
         spot
     }
+}
+
+/// The least and greatest values of the group and of its pages.
+fn ends(statistics: Option<&Statistics>, index: Option<&ColumnIndexMetaData>) -> Vec<Vec<u8>> {
+    let mut values = Vec::new();
+    if let Some(statistics) = statistics {
+        let ends = [statistics.min_bytes_opt(), statistics.max_bytes_opt()];
+        values.extend(ends.into_iter().flatten().map(<[u8]>::to_vec));
+    }
+    if let Some(index) = index {
+        push_index(index, &mut values);
+    }
+    values
+}
+
+/// The plain bytes of a column's dictionary, which is its first page if it has one.
+fn dictionary_page(
+    reader: &Arc<Window>,
+    column: &ColumnChunkMetaData,
+    rows: usize,
+) -> ParquetResult<Option<Bytes>> {
+    if column.compressed_size() <= 0 {
+        return Ok(None);
+    }
+    let mut pages = SerializedPageReader::new(Arc::clone(reader), column, rows, None)?;
+    if pages.peek_next_page()?.is_none_or(|page| !page.is_dict) {
+        return Ok(None);
+    }
+    Ok(match pages.get_next_page()? {
+        Some(Page::DictionaryPage { buf, .. }) => Some(buf),
+        _ => None,
+    })
 }
 
 fn integer(value: &[u8]) -> Option<i64> {

@@ -14,7 +14,8 @@ use crate::erasure::verify::unpack::StoredLook;
 fn planted(way: usize, digits: &str) -> String {
     let mut escaped = String::new();
     for digit in digits.bytes() {
-        escaped += &format!("\\u00{digit:02x}");
+        escaped.push_str("\\u00");
+        escaped.push_str(&hex::encode([digit]));
     }
     let value = match way % 6 {
         0 => digits.to_owned(),
