@@ -16,6 +16,7 @@ mod reach;
 pub mod request;
 mod rows;
 mod scan;
+pub mod unlisted;
 pub mod uploads;
 pub mod verify;
 
@@ -33,7 +34,9 @@ pub use apply::{DatasetErasure, ErasureError, apply, apply_curated, identify};
 pub use certificate::{Certificate, Outcome, certify};
 pub use people::People;
 pub use reach::{Excess, Reach};
-pub use scan::{Scan, Trace};
+pub use request::hashes_of;
+pub use scan::{Scan, quarry};
+pub use verify::Trace;
 
 /// Who belongs to the subjects of pending requests, and where their rows are. `requests` get what links
 /// led to.

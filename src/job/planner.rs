@@ -97,6 +97,7 @@ pub async fn plan(
         .await
         .map_err(FactsError::from)?;
     plan.findings.extend(contradictions(policies, &facts)?);
+    plan.findings.extend(unlisted(policies, &facts)?);
     Ok(Planned {
         plan,
         facts,
@@ -113,6 +114,26 @@ fn contradictions(policies: &Policies, facts: &Facts) -> Result<Vec<String>, Fac
             .and_then(|facts| facts.table.as_ref())
         {
             findings.extend(compaction::contradictions(policy, &*table.schema()?));
+        }
+    }
+    Ok(findings)
+}
+
+/// Columns that look like identifiers and are in no policy.
+fn unlisted(policies: &Policies, facts: &Facts) -> Result<Vec<String>, FactsError> {
+    let datasets = policies
+        .datasets
+        .iter()
+        .map(|policy| (&policy.name, &policy.pii));
+    let curated = policies
+        .curated
+        .iter()
+        .map(|policy| (&policy.table, &policy.pii));
+    let mut findings = Vec::new();
+    for (name, pii) in datasets.chain(curated) {
+        if let Some(table) = facts.table(name).and_then(|facts| facts.table.as_ref()) {
+            let found = erasure::unlisted::unlisted(pii, &*table.schema()?);
+            findings.extend(erasure::unlisted::finding(name, &found));
         }
     }
     Ok(findings)

@@ -10,7 +10,7 @@ use super::error::{S3Error, S3ErrorKind};
 use super::facts::FactsError;
 use super::ledger::{Ledger, Rewrite};
 use super::rows::KafkaPosition;
-use super::s3::{Object, ObjectVersion, Pick, PutIf};
+use super::s3::{Object, ObjectVersion, Pick, PutIf, as_query};
 use super::site::Site;
 use super::tables::Table;
 use crate::decode::{self, Json, Limits, Plain, RawFormat, Reason, Record, TimeRule};
@@ -310,14 +310,11 @@ async fn replace(
     let to = hex::encode(Md5::digest(&body));
     announce(site, policy, version, to.clone(), length, dates).await?;
     let bucket = &policy.raw.location.bucket;
-    let tags = match object.has_tags {
-        true => Some(
-            site.s3
-                .read()
-                .tags(bucket, &version.key, &version.version)
-                .await?,
-        ),
-        false => None,
+    let tags = if object.has_tags {
+        let tags = site.s3.read().tags(bucket, &version.key, &version.version);
+        Some(as_query(&tags.await?))
+    } else {
+        None
     };
     let kept = Object {
         bytes: body.into(),

@@ -20,6 +20,7 @@ mod compose;
 mod delete;
 mod listing;
 mod object;
+mod tags;
 
 use super::connect::Connection;
 use super::error::{S3Error, S3ErrorKind};
@@ -28,6 +29,7 @@ use super::read_only::ReadOnlyStore;
 pub use compose::{ONE_REQUEST, SMALLEST_PART, Source, Stretch};
 pub use listing::{KeyRange, sort};
 pub use object::{Object, ObjectVersion, Pick, PutIf, Upload, by_key};
+pub use tags::as_query;
 
 /// Listing requests at the same time.
 const LIST_AT_ONCE: usize = 32;
@@ -77,52 +79,6 @@ impl ReadS3 {
             );
         }
         Ok(keys)
-    }
-
-    /// The tags of a version, as the query string that a write takes.
-    pub async fn tags(&self, bucket: &str, key: &str, version: &str) -> Result<String, S3Error> {
-        let request = self.connection.client().get_object_tagging();
-        let answer = request
-            .bucket(bucket)
-            .key(key)
-            .version_id(version)
-            .send()
-            .await;
-        let answer = answer.map_err(|error| {
-            S3Error::from_sdk(format!("read the tags of s3://{bucket}/{key}"), &error)
-        })?;
-        let tags = answer.tag_set().iter().map(|tag| (tag.key(), tag.value()));
-        Ok(url::form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(tags)
-            .finish())
-    }
-
-    /// Unfinished multipart uploads under `prefix`.
-    pub async fn uploads(&self, bucket: &str, prefix: &str) -> Result<Vec<Upload>, S3Error> {
-        let (mut uploads, mut after) = (Vec::new(), (None, None));
-        loop {
-            let request = self.connection.client().list_multipart_uploads();
-            let request = request.bucket(bucket).prefix(prefix);
-            let (key, id) = after;
-            let answer = request
-                .set_key_marker(key)
-                .set_upload_id_marker(id)
-                .send()
-                .await;
-            let answer = answer.map_err(|error| {
-                let attempted = format!("list the uploads of s3://{bucket}/{prefix}");
-                S3Error::from_sdk(attempted, &error)
-            })?;
-            uploads.extend(answer.uploads().iter().map(|upload| Upload {
-                key: upload.key().unwrap_or_default().to_owned(),
-                id: upload.upload_id().unwrap_or_default().to_owned(),
-                initiated: upload.initiated().and_then(time_of),
-            }));
-            if !answer.is_truncated().unwrap_or(false) {
-                return Ok(uploads);
-            }
-            after = (answer.next_key_marker, answer.next_upload_id_marker);
-        }
     }
 
     /// Reads an object whole.

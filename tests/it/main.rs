@@ -19,6 +19,7 @@ mod discovery;
 mod dry_run;
 mod erasure;
 mod erasure_links;
+mod erasure_objects;
 mod erasure_redaction;
 mod erasure_requests;
 mod first_night;

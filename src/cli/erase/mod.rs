@@ -4,6 +4,7 @@
 mod add;
 mod decide;
 mod list;
+mod verify;
 
 pub use add::written;
 
@@ -41,6 +42,8 @@ enum Verb {
     Reject(decide::Reasoned),
     /// Move the deadline of a complex request by two months (GDPR Art. 12(3)).
     Extend(decide::Reasoned),
+    /// Look for traces of a request's subject, without changing anything.
+    Verify(verify::Verify),
     /// Note that a recipient has done their part (GDPR Art. 19).
     Acknowledge(decide::Acknowledge),
 }
@@ -65,6 +68,7 @@ pub async fn main(global: &Global, command: &Erase) -> Result<(), Failure> {
         Verb::Cancel(cancel) => decide::cancel(global, &lake, cancel).await,
         Verb::Reject(reject) => decide::reject(global, &lake, reject).await,
         Verb::Extend(extend) => decide::extend(global, &lake, extend).await,
+        Verb::Verify(arguments) => verify::main(global, &lake, arguments).await,
         Verb::Acknowledge(told) => decide::acknowledge(global, &lake, told).await,
     }
 }

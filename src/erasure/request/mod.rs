@@ -329,13 +329,6 @@ impl Request {
         written: &Written,
         filing: Filing,
     ) -> Result<Self, RequestError> {
-        let mut subject = Vec::new();
-        for identifier in written.identifiers(policy) {
-            subject.push(HashedIdentifier {
-                hash: key.hash(Purpose::Request, &identifier.canonical_form())?,
-                kind: identifier.kind,
-            });
-        }
         let recipient = |name: &String| Recipient {
             name: name.clone(),
             acknowledged: None,
@@ -353,7 +346,7 @@ impl Request {
             until: Some(policy.late_grace.after(received)),
             erased_at: None,
             certified_at: None,
-            subject,
+            subject: hashes_of(key, policy, written)?,
             linked_ids: 0,
             key: key.mark()?,
             sealed: None,
@@ -533,6 +526,22 @@ impl OpenRequest {
             until: self.request.until(),
         }
     }
+}
+
+/// The identifiers as they may be shown.
+pub fn hashes_of(
+    key: &Key,
+    policy: &ErasurePolicy,
+    written: &Written,
+) -> Result<Vec<HashedIdentifier>, KeyError> {
+    let mut hashes = Vec::new();
+    for identifier in written.identifiers(policy) {
+        hashes.push(HashedIdentifier {
+            hash: key.hash(Purpose::Request, &identifier.canonical_form())?,
+            kind: identifier.kind,
+        });
+    }
+    Ok(hashes)
 }
 
 /// The same day so many months later, or the last one of that month.

@@ -70,11 +70,13 @@ impl Fields {
     /// Those of a dataset's events, as the policy says.
     pub fn of_events(policy: &DatasetPolicy) -> Self {
         let mut fields = Self::empty(&policy.events);
-        for (kind, paths) in &policy.pii.identifiers {
-            for path in paths {
+        let linked = policy.pii.linked();
+        for identifying in policy.pii.fields() {
+            // Of what identifies somebody only together with other fields, none says whose an event is.
+            if let [path] = identifying.paths.as_slice() {
                 let field = fields.at_path(path.names());
-                field.kinds.push(kind.clone());
-                field.names_owner = true;
+                field.kinds.push(identifying.kind);
+                field.names_owner = !linked.contains(path);
             }
         }
         fields

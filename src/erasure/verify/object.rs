@@ -74,7 +74,7 @@ impl Looking<'_> {
             if !is_small {
                 source.whole = Some(self.s3.get(bucket, key, pick).await?.bytes);
             }
-            let whole = source.whole.unwrap_or_default();
+            let whole = source.whole.clone().unwrap_or_default();
             let searcher = Arc::clone(&self.searcher);
             off_thread(move || look_at_avro(&searcher, &kind.reading, &whole)).await
         } else {
@@ -82,7 +82,12 @@ impl Looking<'_> {
             self.look_at_text(&source, first.bytes.clone(), reading)
                 .await?
         };
-        self.look_at_notes(&first, &mut findings);
+        let tags = if first.has_tags {
+            source.tags().await?
+        } else {
+            Vec::new()
+        };
+        self.look_at_notes(&first, &tags, &mut findings);
         Ok(findings)
     }
 
@@ -132,15 +137,20 @@ impl Looking<'_> {
         Ok(findings)
     }
 
-    /// What is noted of an object beside its contents: user metadata, and the headers that it was written
-    /// with. Tags belong here, as soon as a reader of S3 reads them.
-    fn look_at_notes(&self, object: &Object, findings: &mut Findings) {
-        let metadata = object
-            .metadata
-            .iter()
-            .flat_map(|(name, value)| [name, value]);
-        let headers = [&object.content_type, &object.content_encoding];
-        for text in metadata.chain(headers.into_iter().flatten()) {
+    /// What is noted of an object beside its contents: user metadata, tags, and the headers that it was
+    /// written with.
+    fn look_at_notes(&self, object: &Object, tags: &[(String, String)], findings: &mut Findings) {
+        let metadata = object.metadata.iter();
+        let metadata = metadata.flat_map(|(name, value)| [name, value]);
+        let tags = tags.iter().flat_map(|(name, value)| [name, value]);
+        let headers = [
+            &object.content_type,
+            &object.content_encoding,
+            &object.content_disposition,
+            &object.content_language,
+            &object.cache_control,
+        ];
+        for text in metadata.chain(tags).chain(headers.into_iter().flatten()) {
             let hits = self.searcher.find(text.as_bytes(), true).hits;
             findings.add_hits(&self.searcher, &hits, false, Form::Metadata);
         }

@@ -40,4 +40,10 @@ impl Source<'_> {
         let part = self.s3.get_range(self.bucket, key, pick, range).await?;
         Ok(part.bytes)
     }
+
+    /// Its tags: names and values.
+    pub async fn tags(&self) -> Result<Vec<(String, String)>, S3Error> {
+        let version = &self.version.version;
+        self.s3.tags(self.bucket, &self.version.key, version).await
+    }
 }

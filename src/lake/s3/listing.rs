@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use futures::{StreamExt, TryStreamExt};
 
-use super::{LIST_AT_ONCE, ObjectVersion, ReadS3, marker_of, version_of};
+use super::{LIST_AT_ONCE, ObjectVersion, ReadS3, Upload, marker_of, time_of, version_of};
 use crate::lake::error::{S3Error, S3ErrorKind};
 
 /// So many cuts are enough to keep that many requests busy.
@@ -84,6 +84,34 @@ impl Marker {
 }
 
 impl ReadS3 {
+    /// Unfinished multipart uploads under `prefix`.
+    pub async fn uploads(&self, bucket: &str, prefix: &str) -> Result<Vec<Upload>, S3Error> {
+        let (mut uploads, mut after) = (Vec::new(), (None, None));
+        loop {
+            let request = self.connection.client().list_multipart_uploads();
+            let request = request.bucket(bucket).prefix(prefix);
+            let (key, id) = after;
+            let answer = request
+                .set_key_marker(key)
+                .set_upload_id_marker(id)
+                .send()
+                .await;
+            let answer = answer.map_err(|error| {
+                let attempted = format!("list the uploads of s3://{bucket}/{prefix}");
+                S3Error::from_sdk(attempted, &error)
+            })?;
+            uploads.extend(answer.uploads().iter().map(|upload| Upload {
+                key: upload.key().unwrap_or_default().to_owned(),
+                id: upload.upload_id().unwrap_or_default().to_owned(),
+                initiated: upload.initiated().and_then(time_of),
+            }));
+            if !answer.is_truncated().unwrap_or(false) {
+                return Ok(uploads);
+            }
+            after = (answer.next_key_marker, answer.next_upload_id_marker);
+        }
+    }
+
     /// All versions and delete markers under `prefix`, in key order, newest version first.
     pub async fn versions(
         &self,

@@ -1,11 +1,16 @@
 //! A lake's buckets as their owners see them: through S3, in this process, with the AWS SDK.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
-use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
+use aws_sdk_s3::primitives::DateTimeFormat;
+use aws_sdk_s3::types::{
+    BucketVersioningStatus, ObjectLockConfiguration, ObjectLockEnabled, ServerSideEncryption,
+    StorageClass, VersioningConfiguration,
+};
 use chrono::{DateTime, Utc};
 use lakewarden::embedded::EmbeddedS3;
 use tokio::runtime::Runtime;
@@ -96,6 +101,88 @@ impl Store {
         uploads
             .map(|upload| upload.key().unwrap().to_owned())
             .collect()
+    }
+
+    /// With all that a service may give an object.
+    pub fn put_dressed(&self, bucket: &str, key: &str, body: Vec<u8>) {
+        let request = self.client.put_object().bucket(bucket).key(key);
+        let sent = request
+            .body(body.into())
+            .tagging("team=cart%20%26%20more&tier=1")
+            .metadata("origin", "connect")
+            .storage_class(StorageClass::StandardIa)
+            .server_side_encryption(ServerSideEncryption::Aes256)
+            .content_type("application/x-ndjson")
+            .cache_control("no-store")
+            .send();
+        self.runtime.block_on(sent).unwrap();
+    }
+
+    /// What an object was given beside its bytes.
+    pub fn dress(&self, bucket: &str, key: &str) -> BTreeMap<String, String> {
+        let head = self.client.head_object().bucket(bucket).key(key).send();
+        let head = self.runtime.block_on(head).unwrap();
+        let tags = self
+            .client
+            .get_object_tagging()
+            .bucket(bucket)
+            .key(key)
+            .send();
+        let tags = self.runtime.block_on(tags).unwrap();
+        let tags = tags.tag_set().iter();
+        let mut dress: BTreeMap<String, String> = tags
+            .map(|tag| (format!("tag {}", tag.key()), tag.value().to_owned()))
+            .collect();
+        let metadata = head.metadata().into_iter().flatten();
+        dress.extend(metadata.map(|(name, value)| (format!("metadata {name}"), value.clone())));
+        let headers = [
+            (
+                "storage class",
+                head.storage_class().map(StorageClass::as_str),
+            ),
+            (
+                "encryption",
+                head.server_side_encryption()
+                    .map(ServerSideEncryption::as_str),
+            ),
+            ("content type", head.content_type()),
+            ("cache control", head.cache_control()),
+        ];
+        for (name, value) in headers {
+            dress.extend(value.map(|value| (name.to_owned(), value.to_owned())));
+        }
+        dress
+    }
+
+    pub fn put_tagged(&self, bucket: &str, key: &str, body: Vec<u8>, tags: &str) {
+        let request = self.client.put_object().bucket(bucket).key(key);
+        let sent = request.body(body.into()).tagging(tags).send();
+        self.runtime.block_on(sent).unwrap();
+    }
+
+    pub fn put_of_class(&self, bucket: &str, key: &str, body: Vec<u8>, class: &str) {
+        let request = self.client.put_object().bucket(bucket).key(key);
+        let sent = request.body(body.into()).storage_class(class.into()).send();
+        self.runtime.block_on(sent).unwrap();
+    }
+
+    /// Puts an object that Object Lock keeps until then; the bucket gets Object Lock for it.
+    pub fn put_locked(&self, bucket: &str, key: &str, body: Vec<u8>, mode: &str, until: &str) {
+        let enabled = ObjectLockConfiguration::builder()
+            .object_lock_enabled(ObjectLockEnabled::Enabled)
+            .build();
+        let request = self.client.put_object_lock_configuration().bucket(bucket);
+        let sent = request.object_lock_configuration(enabled).send();
+        self.runtime.block_on(sent).unwrap();
+        let until =
+            aws_sdk_s3::primitives::DateTime::from_str(until, DateTimeFormat::DateTime).unwrap();
+        let request = self.client.put_object().bucket(bucket).key(key);
+        let sent = request
+            .body(body.into())
+            .object_lock_mode(mode.into())
+            .object_lock_retain_until_date(until)
+            .send();
+        self.runtime.block_on(sent).unwrap();
     }
 
     pub fn put(&self, bucket: &str, key: &str, body: impl Into<Vec<u8>>) {

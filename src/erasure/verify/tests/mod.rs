@@ -95,11 +95,8 @@ impl Lake {
     async fn put_noted(&self, key: &str, name: &str, value: &str) {
         let object = Object {
             bytes: "{}".into(),
-            etag: String::new(),
             metadata: BTreeMap::from([(name.to_owned(), value.to_owned())]),
-            content_type: None,
-            content_encoding: None,
-            storage_class: None,
+            ..Object::default()
         };
         let put = self.s3.put_like(RAW, key, object, PutIf::Always).await;
         put.unwrap();
