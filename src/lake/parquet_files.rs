@@ -1,6 +1,6 @@
 //! The Parquet files of our tables: how they are laid out, written, read back and searched.
 //!
-//! Rows are sorted by subject identifier, row groups hold at most 128 Ki rows or 64 MB, pages are zstd 3, and
+//! Rows are sorted by subject identifier, row groups hold at most 32 Ki rows or 64 MB, pages are zstd 3, and
 //! every identifier column has a Bloom filter, so that a search for one subject opens few row groups.
 
 use std::io::Write;
@@ -27,7 +27,8 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use super::sort::{column_at, is_sortable};
 use crate::decode::FieldPath;
 
-const ROW_GROUP_ROWS: usize = 128 * 1024;
+/// An erasure encodes and sends a row group for one row in it; queries want large ones.
+const ROW_GROUP_ROWS: usize = 32 * 1024;
 /// What a row group may grow to, since all of it is in memory while it is written or read.
 const ROW_GROUP_BYTES: usize = 64 * 1024 * 1024;
 const ZSTD_LEVEL: i32 = 3;

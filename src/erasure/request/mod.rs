@@ -4,6 +4,8 @@
 //! The identifiers of an open request are sealed with the key (invariant 9), those that links led to as
 //! well; once it is closed only keyed hashes are left.
 
+mod decide;
+mod state;
 mod store;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,11 +19,11 @@ use crate::lake::key::{Key, KeyError, Purpose};
 use crate::lake::subject::{Identifier, Subject};
 use crate::policy::ErasurePolicy;
 
+pub use state::State;
 pub use store::{all, forget_older_versions, open, place, sealed_remains};
 
-/// GDPR Art. 12(3): one month, and two more where the request is complex.
+/// GDPR Art. 12(3): one month, which people may extend.
 const MONTH: Months = Months::new(1);
-const EXTENDED: Months = Months::new(3);
 
 /// Why a request could not be filed or read.
 #[derive(Debug, thiserror::Error)]
@@ -45,63 +47,6 @@ pub enum RequestError {
         /// What cannot be done, and what can.
         why: &'static str,
     },
-}
-
-/// How far a request has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum State {
-    /// Filed; the next run erases.
-    Received,
-    /// A run has begun: who belongs to the subject is known and sealed.
-    Planned,
-    /// No reader of a table sees the subject; replaced files may wait for their grace.
-    Erased,
-    /// The replaced files and older versions are gone.
-    Purged,
-    /// A scan has found nothing.
-    Verified,
-    /// The certificate is written.
-    Certified,
-    /// Waits for a person.
-    Held,
-    /// Refused, with a legal basis.
-    Rejected,
-    /// Withdrawn.
-    Cancelled,
-}
-
-impl State {
-    /// Whether runs still have to do with it.
-    pub fn is_open(self) -> bool {
-        !matches!(self, Self::Certified | Self::Rejected | Self::Cancelled)
-    }
-
-    /// Whether tables are still to be freed of the subject.
-    pub fn is_pending(self) -> bool {
-        matches!(self, Self::Received | Self::Planned)
-    }
-
-    /// Whether tables are free of the subject, and a certificate is to come.
-    pub fn is_erased(self) -> bool {
-        matches!(self, Self::Erased | Self::Purged | Self::Verified)
-    }
-}
-
-impl fmt::Display for State {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Received => "received",
-            Self::Planned => "planned",
-            Self::Erased => "erased",
-            Self::Purged => "purged",
-            Self::Verified => "verified",
-            Self::Certified => "certified",
-            Self::Held => "held",
-            Self::Rejected => "rejected",
-            Self::Cancelled => "cancelled",
-        })
-    }
 }
 
 /// One identifier of a request as it may be shown.
@@ -431,89 +376,6 @@ impl Request {
         policy
             .max_rows_per_subject
             .max(self.confirmed_rows.unwrap_or(0))
-    }
-
-    /// Keeps runs from going on with it.
-    pub fn hold(&mut self, reason: &str, now: DateTime<Utc>) -> Result<(), RequestError> {
-        if !self.state.is_open() || self.state == State::Held {
-            return Err(self.refused("only an open request can be held"));
-        }
-        self.decide(State::Held, reason, now);
-        Ok(())
-    }
-
-    /// Lets runs go on with it.
-    pub fn release(&mut self, now: DateTime<Utc>) -> Result<(), RequestError> {
-        match self.decision.take_if(|_| self.state == State::Held) {
-            Some(held) => {
-                // Going back to `erased` must not look like erasing at this moment.
-                let erased_at = self.erased_at;
-                self.pass(held.from, now);
-                self.erased_at = erased_at;
-                Ok(())
-            }
-            None => Err(self.refused("only a held request can be released")),
-        }
-    }
-
-    /// Closes it because the subject withdrew it.
-    pub fn cancel(&mut self, reason: &str, now: DateTime<Utc>) -> Result<(), RequestError> {
-        self.close(State::Cancelled, reason, now)
-    }
-
-    /// Closes it on a legal basis (GDPR Art. 12(4), 17(3)).
-    pub fn reject(&mut self, basis: &str, now: DateTime<Utc>) -> Result<(), RequestError> {
-        self.close(State::Rejected, basis, now)
-    }
-
-    /// Moves the deadline by two months (GDPR Art. 12(3)).
-    pub fn extend(&mut self, reason: &str, now: DateTime<Utc>) -> Result<(), RequestError> {
-        if !self.state.is_open() || self.extended.is_some() {
-            return Err(self.refused("only an open request can be extended, and only once"));
-        }
-        self.deadline = after(self.received, EXTENDED);
-        self.extended = Some(Decision {
-            at: now,
-            reason: reason.to_owned(),
-            from: self.state,
-        });
-        Ok(())
-    }
-
-    fn close(
-        &mut self,
-        state: State,
-        reason: &str,
-        now: DateTime<Utc>,
-    ) -> Result<(), RequestError> {
-        let begun = match &self.decision {
-            Some(held) if self.state == State::Held => held.from,
-            _ => self.state,
-        };
-        if begun != State::Received || self.erased_at.is_some() {
-            return Err(
-                self.refused("it is being carried out, and what is erased cannot be brought back")
-            );
-        }
-        self.decide(state, reason, now);
-        Ok(())
-    }
-
-    fn decide(&mut self, state: State, reason: &str, now: DateTime<Utc>) {
-        self.decision = Some(Decision {
-            at: now,
-            reason: reason.to_owned(),
-            from: self.state,
-        });
-        self.pass(state, now);
-    }
-
-    fn refused(&self, why: &'static str) -> RequestError {
-        RequestError::State {
-            id: self.id.clone(),
-            state: self.state,
-            why,
-        }
     }
 }
 

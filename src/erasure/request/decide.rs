@@ -1,0 +1,93 @@
+//! What people decide about a request.
+
+use chrono::{DateTime, Months, Utc};
+
+use super::{Decision, Request, RequestError, State, after};
+
+/// GDPR Art. 12(3): one month, and two more where the request is complex.
+const EXTENDED: Months = Months::new(3);
+
+impl Request {
+    /// Keeps runs from going on with it.
+    pub fn hold(&mut self, reason: &str, now: DateTime<Utc>) -> Result<(), RequestError> {
+        if !self.state.is_open() || self.state == State::Held {
+            return Err(self.refused("only an open request can be held"));
+        }
+        self.decide(State::Held, reason, now);
+        Ok(())
+    }
+
+    /// Lets runs go on with it.
+    pub fn release(&mut self, now: DateTime<Utc>) -> Result<(), RequestError> {
+        match self.decision.take_if(|_| self.state == State::Held) {
+            Some(held) => {
+                // Going back to `erased` must not look like erasing at this moment.
+                let erased_at = self.erased_at;
+                self.pass(held.from, now);
+                self.erased_at = erased_at;
+                Ok(())
+            }
+            None => Err(self.refused("only a held request can be released")),
+        }
+    }
+
+    /// Closes it because the subject withdrew it.
+    pub fn cancel(&mut self, reason: &str, now: DateTime<Utc>) -> Result<(), RequestError> {
+        self.close(State::Cancelled, reason, now)
+    }
+
+    /// Closes it on a legal basis (GDPR Art. 12(4), 17(3)).
+    pub fn reject(&mut self, basis: &str, now: DateTime<Utc>) -> Result<(), RequestError> {
+        self.close(State::Rejected, basis, now)
+    }
+
+    /// Moves the deadline by two months (GDPR Art. 12(3)).
+    pub fn extend(&mut self, reason: &str, now: DateTime<Utc>) -> Result<(), RequestError> {
+        if !self.state.is_open() || self.extended.is_some() {
+            return Err(self.refused("only an open request can be extended, and only once"));
+        }
+        self.deadline = after(self.received, EXTENDED);
+        self.extended = Some(Decision {
+            at: now,
+            reason: reason.to_owned(),
+            from: self.state,
+        });
+        Ok(())
+    }
+
+    fn close(
+        &mut self,
+        state: State,
+        reason: &str,
+        now: DateTime<Utc>,
+    ) -> Result<(), RequestError> {
+        let begun = match &self.decision {
+            Some(held) if self.state == State::Held => held.from,
+            _ => self.state,
+        };
+        if begun != State::Received || self.erased_at.is_some() {
+            return Err(
+                self.refused("it is being carried out, and what is erased cannot be brought back")
+            );
+        }
+        self.decide(state, reason, now);
+        Ok(())
+    }
+
+    fn decide(&mut self, state: State, reason: &str, now: DateTime<Utc>) {
+        self.decision = Some(Decision {
+            at: now,
+            reason: reason.to_owned(),
+            from: self.state,
+        });
+        self.pass(state, now);
+    }
+
+    fn refused(&self, why: &'static str) -> RequestError {
+        RequestError::State {
+            id: self.id.clone(),
+            state: self.state,
+            why,
+        }
+    }
+}
