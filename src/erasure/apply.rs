@@ -259,7 +259,8 @@ impl Sweep<'_> {
                      and it is not compacted yet"
                 )),
                 Err(ErasureError::Store(error)) if error.concerns_one_object() => {
-                    waiting.push(error.to_string());
+                    let advice = error.hint().map_or(String::new(), |hint| format!("; {hint}"));
+                    waiting.push(format!("{error}{advice}"));
                 }
                 Err(error) => return Err(error),
             }

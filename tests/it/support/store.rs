@@ -108,7 +108,7 @@ impl Store {
         let request = self.client.put_object().bucket(bucket).key(key);
         let sent = request
             .body(body.into())
-            .tagging("team=cart%20%26%20more&tier=1")
+            .tagging("team=cart%20%2B%20more&tier=1")
             .metadata("origin", "connect")
             .storage_class(StorageClass::StandardIa)
             .server_side_encryption(ServerSideEncryption::Aes256)
