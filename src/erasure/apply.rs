@@ -5,10 +5,12 @@ use std::sync::Mutex;
 
 use chrono::{DateTime, Utc};
 
+use super::certificate::proof::ProofError;
 use super::people::{Accounts, People};
 use super::reach::{self, Excess, close};
 use super::request::{Erased, OpenRequest, RequestError, State};
 use super::rows::{Target, erase_rows};
+use crate::audit::log::AuditError;
 use crate::decode::{self, Json, Record};
 use crate::lake::error::S3Error;
 use crate::lake::facts::{Facts, FactsError};
@@ -47,6 +49,15 @@ pub enum ErasureError {
     /// The ledger.
     #[error("{0}")]
     Ledger(#[from] FactsError),
+    /// The audit log.
+    #[error("{0}")]
+    Audit(#[from] AuditError),
+    /// A certificate that does not hold.
+    #[error("{0}")]
+    Proof(#[from] ProofError),
+    /// Another run is at work.
+    #[error("the lease was lost to another run; nothing more was certified")]
+    LeaseLost,
 }
 
 /// What an erasure step did.

@@ -11,6 +11,7 @@ mod certificate;
 pub mod export;
 pub mod filing;
 pub mod inbox;
+mod manifest;
 mod people;
 mod reach;
 pub mod request;
@@ -31,7 +32,8 @@ use crate::policy::{CuratedPolicy, DatasetPolicy, Policies};
 use request::OpenRequest;
 
 pub use apply::{DatasetErasure, ErasureError, apply, apply_curated, identify};
-pub use certificate::{Certificate, Outcome, certify};
+pub use certificate::{Certificate, Outcome, certify, proof};
+pub use manifest::{ByIdentifier, Manifest};
 pub use people::People;
 pub use reach::{Excess, Reach};
 pub use request::hashes_of;

@@ -448,12 +448,12 @@ impl<'a> Night<'a> {
         if due.is_empty() {
             return;
         }
-        let requests: Vec<&OpenRequest> = self
-            .requests
-            .iter()
-            .filter(|open| due.contains(&open.request.id))
-            .collect();
-        let outcomes = erasure::certify(self.site, self.policies, &requests).await;
+        let requests = self.requests.iter_mut();
+        let requests = requests.filter(|open| due.contains(&open.request.id));
+        let outcomes = match (self.key)() {
+            Ok(key) => erasure::certify(self.site, self.policies, &key, requests.collect()).await,
+            Err(error) => Err(error.into()),
+        };
         self.conclude_certificates(outcomes, due.len());
     }
 
@@ -468,8 +468,7 @@ impl<'a> Night<'a> {
         };
         self.report.actions += steps as u64;
         for outcome in outcomes {
-            let clean = outcome.scan.is_clean();
-            if !clean {
+            if !outcome.scan.is_clean() {
                 self.report.findings.push(not_certified(&outcome));
             }
             if outcome.scan.mentions > 0 {
@@ -478,17 +477,6 @@ impl<'a> Night<'a> {
                      the subject there too, add those fields to the policies",
                     outcome.request, outcome.scan.mentions
                 ));
-            }
-            for open in self
-                .requests
-                .iter_mut()
-                .filter(|open| open.request.id == outcome.request)
-            {
-                open.request.state = if clean {
-                    State::Certified
-                } else {
-                    State::Received
-                };
             }
             self.report.scans.insert(outcome.request, outcome.scan);
         }

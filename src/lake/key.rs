@@ -3,11 +3,12 @@
 //! One secret of at least 256 bits lives outside the lake; one key per purpose is derived from it with
 //! HKDF-SHA-256 (RFC 5869), so that a suppression hash says nothing about a request's hash. Identifiers
 //! are hashed with HMAC-SHA-256 (RFC 2104) over a versioned canonical form, and sealed with AES-256-GCM
-//! (NIST SP 800-38D) while a request is open.
+//! (NIST SP 800-38D) while a request is open. Certificates are signed with Ed25519 (RFC 8032).
 
 use std::fmt;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey};
+use aws_lc_rs::signature::Ed25519KeyPair;
 use aws_lc_rs::{hkdf, hmac, rand};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -155,6 +156,12 @@ impl Key {
     pub fn hasher(&self, purpose: Purpose) -> Result<Hasher, KeyError> {
         let derived = self.derive(purpose)?;
         Ok(Hasher(hmac::Key::new(hmac::HMAC_SHA256, &derived)))
+    }
+
+    /// The pair of keys that signs certificates with Ed25519 (RFC 8032). Its public half may be shown.
+    pub fn signer(&self) -> Result<Ed25519KeyPair, KeyError> {
+        Ed25519KeyPair::from_seed_unchecked(&self.derive(Purpose::Sign)?)
+            .map_err(|_| KeyError::Failed("make a pair of keys"))
     }
 
     /// A short public mark of this key, to notice that another one is used.

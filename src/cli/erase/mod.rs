@@ -2,6 +2,7 @@
 //! together.
 
 mod add;
+mod certificate;
 mod decide;
 mod list;
 mod verify;
@@ -46,6 +47,8 @@ enum Verb {
     Verify(verify::Verify),
     /// Note that a recipient has done their part (GDPR Art. 19).
     Acknowledge(decide::Acknowledge),
+    /// Check the certificate of a request, and print it.
+    Certificate(certificate::Certificate),
 }
 
 /// Which request.
@@ -70,6 +73,7 @@ pub async fn main(global: &Global, command: &Erase) -> Result<(), Failure> {
         Verb::Extend(extend) => decide::extend(global, &lake, extend).await,
         Verb::Verify(arguments) => verify::main(global, &lake, arguments).await,
         Verb::Acknowledge(told) => decide::acknowledge(global, &lake, told).await,
+        Verb::Certificate(asked) => certificate::main(&lake, asked).await,
     }
 }
 
