@@ -139,6 +139,17 @@ impl AuditLog {
         self.entries.len() as u64 + 1
     }
 
+    fn next(&self, run: &str, at: DateTime<Utc>, certificate: &Issued) -> Entry {
+        Entry {
+            version: 1,
+            number: self.next_number(),
+            at,
+            run: run.to_owned(),
+            event: Event::CertificateIssued(certificate.clone()),
+            previous: self.head.clone(),
+        }
+    }
+
     /// The entry for the certificate of this request.
     pub fn issued(&self, request: &str) -> Option<(&Entry, &Issued)> {
         self.entries.iter().find_map(|entry| {
@@ -164,14 +175,7 @@ impl AuditLog {
             if let Some((_, issued)) = self.issued(&certificate.request) {
                 return Ok(issued.clone());
             }
-            let entry = Entry {
-                version: 1,
-                number: self.next_number(),
-                at,
-                run: run.to_owned(),
-                event: Event::CertificateIssued(certificate.clone()),
-                previous: self.head.clone(),
-            };
+            let entry = self.next(run, at, &certificate);
             let name = file_name(entry.number);
             let key = folder.join(&name).prefix;
             let bytes = serde_json::to_vec_pretty(&entry).map_err(|error| {
@@ -199,6 +203,23 @@ fn folder(places: &Places) -> S3Location {
 /// Ten digits, so that names are in the order of the numbers.
 fn file_name(number: u64) -> String {
     format!("{number:010}.json")
+}
+
+#[cfg(test)]
+impl AuditLog {
+    /// A log of these certificates.
+    pub fn of(certificates: &[Issued]) -> Self {
+        let mut log = Self::default();
+        for certificate in certificates {
+            let entry = log.next("run", DateTime::UNIX_EPOCH, certificate);
+            log.take(
+                &file_name(entry.number),
+                &serde_json::to_vec(&entry).unwrap(),
+            )
+            .unwrap();
+        }
+        log
+    }
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ mod subject_export;
 mod support;
 
 mod bad_input;
+mod certificate;
 mod discovery;
 mod dry_run;
 mod erasure;

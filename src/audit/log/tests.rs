@@ -1,31 +1,28 @@
 use super::*;
+use crate::embedded::EmbeddedS3;
+use crate::lake::connect::Connection;
 
-/// Three entries as they lie in the lake, by name.
+fn certificate(request: &str) -> Issued {
+    Issued {
+        request: request.into(),
+        certificate_sha256: "ab".into(),
+        page_sha256: "cd".into(),
+        public_key: "ef".into(),
+    }
+}
+
+/// Three entries as they lie in the lake, by name, chained by hand.
 fn three() -> Vec<(String, Vec<u8>)> {
-    let (mut log, mut files) = (AuditLog::default(), Vec::new());
-    for (name, request) in [
-        ("0000000001.json", "first"),
-        ("0000000002.json", "second"),
-        ("0000000003.json", "third"),
-    ] {
-        let entry = Entry {
-            version: 1,
-            number: log.next_number(),
-            at: DateTime::UNIX_EPOCH,
-            run: "run".into(),
-            event: Event::CertificateIssued(Issued {
-                request: request.into(),
-                certificate_sha256: "ab".into(),
-                page_sha256: "cd".into(),
-                public_key: "ef".into(),
-            }),
-            previous: files
-                .last()
-                .map(|(_, bytes): &(String, Vec<u8>)| digest(bytes)),
-        };
-        let bytes = serde_json::to_vec_pretty(&entry).unwrap();
-        log.take(name, &bytes).unwrap();
-        files.push((name.to_owned(), bytes));
+    let mut files: Vec<(String, Vec<u8>)> = Vec::new();
+    for (number, request) in [(1, "first"), (2, "second"), (3, "third")] {
+        let previous = files.last().map(|(_, bytes)| digest(bytes));
+        let entry = serde_json::json!({
+            "version": 1, "number": number, "at": "2026-11-20T03:00:00Z", "run": "run",
+            "event": "certificate_issued", "request": request, "certificate_sha256": "ab",
+            "page_sha256": "cd", "public_key": "ef", "previous": previous,
+        });
+        let name = format!("000000000{number}.json");
+        files.push((name, serde_json::to_vec(&entry).unwrap()));
     }
     files
 }
@@ -97,5 +94,34 @@ fn what_is_no_entry_is_noticed() {
             matches!(walk(&files), Err(AuditError::Foreign(_))),
             "{name}"
         );
+    }
+}
+
+#[tokio::test]
+async fn rivals_take_numbers_one_after_the_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let s3 = WriteS3::new(Connection::embedded(
+        &EmbeddedS3::open(folder.path()).unwrap(),
+    ));
+    s3.create_bucket("lake").await.unwrap();
+    let places = Places::new(&"s3://lake/".parse().unwrap());
+    let requests = ["a", "b", "c", "d", "a", "b"];
+    // None of them knows of the others' entries.
+    let rivals = (0..).zip(requests).map(|(run, request)| {
+        let (s3, places) = (&s3, &places);
+        async move {
+            let mut log = AuditLog::default();
+            let run = format!("run-{run}");
+            let at = DateTime::UNIX_EPOCH;
+            let issued = log.issue(s3, places, &run, at, certificate(request)).await;
+            assert_eq!(issued.unwrap(), certificate(request));
+        }
+    });
+    futures::future::join_all(rivals).await;
+    let log = AuditLog::load(s3.read(), &places).await.unwrap();
+    let numbers: Vec<u64> = log.entries.iter().map(|entry| entry.number).collect();
+    assert_eq!(numbers, [1, 2, 3, 4], "one entry a request");
+    for request in ["a", "b", "c", "d"] {
+        assert!(log.issued(request).is_some(), "{request}");
     }
 }

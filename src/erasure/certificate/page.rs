@@ -106,7 +106,7 @@ impl Page {
         self.paragraph("Erasure of personal data under Article 17 of the GDPR");
         let erased = &certificate.erased;
         let mut statement = format!(
-            "The personal data of the subject of erasure request {} were erased from the lake: {} table rows, {} \
+            "The personal data of the subject of erasure request {} were erased from the lake, namely {} table rows, {} \
              records in raw objects and {} quarantined records. Afterwards everything within the scope below was \
              read again, and {}.",
             certificate.request,

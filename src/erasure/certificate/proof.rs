@@ -160,3 +160,75 @@ fn prove(
         signature,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::log::Issued;
+    use crate::lake::key::{Key, digest};
+
+    const ID: &str = "20261120-abcdef12";
+    const JSON: &str =
+        r#"{"request": "20261120-abcdef12", "certified_at": "2026-11-20T03:00:00Z"}"#;
+    const PAGE: &str = "<p>page</p>";
+
+    fn signed(key: &str, json: &str, page: &str) -> Signature {
+        let signer = Key::parse(&key.repeat(32)).unwrap().signer().unwrap();
+        Signature::new(ID, &signer, json.as_bytes(), page.as_bytes()).unwrap()
+    }
+
+    /// What comes of these files, where the log has an entry for `JSON` and `PAGE`, signed with `ab`.
+    fn proven(json: &str, page: &str, signature: &Signature) -> Result<u64, Misfit> {
+        let logged = signed("ab", JSON, PAGE);
+        let log = AuditLog::of(&[Issued {
+            request: ID.into(),
+            certificate_sha256: digest(JSON.as_bytes()),
+            page_sha256: digest(PAGE.as_bytes()),
+            public_key: logged.public_key,
+        }]);
+        let bytes = |text: &str| Bytes::copy_from_slice(text.as_bytes());
+        let signature = serde_json::to_vec(signature).unwrap();
+        prove(&log, ID, bytes(json), bytes(page), &signature).map(|proven| proven.entry)
+    }
+
+    #[test]
+    fn what_fits_holds() {
+        assert_eq!(proven(JSON, PAGE, &signed("ab", JSON, PAGE)), Ok(1));
+    }
+
+    #[test]
+    fn whoever_signs_anew_contradicts_the_log() {
+        let other = JSON.replace("03:00", "02:00");
+        for (key, json, page, misfit) in [
+            ("ab", &*other, PAGE, Misfit::LoggedCertificate),
+            ("ab", JSON, "<p>other</p>", Misfit::LoggedPage),
+            ("cd", JSON, PAGE, Misfit::LoggedKey),
+            ("cd", &other, PAGE, Misfit::LoggedCertificate),
+        ] {
+            assert_eq!(proven(json, page, &signed(key, json, page)), Err(misfit));
+        }
+    }
+
+    #[test]
+    fn a_certificate_of_another_request_does_not_hold() {
+        let other = JSON.replace("abcdef12", "abcdef13");
+        let signature = signed("ab", &other, PAGE);
+        assert_eq!(proven(&other, PAGE, &signature), Err(Misfit::Request));
+        let renamed = Signature {
+            request: "20261120-abcdef13".into(),
+            ..signed("ab", JSON, PAGE)
+        };
+        assert_eq!(proven(JSON, PAGE, &renamed), Err(Misfit::SignatureFile));
+    }
+
+    #[test]
+    fn what_was_never_logged_does_not_count() {
+        let signature = serde_json::to_vec(&signed("ab", JSON, PAGE)).unwrap();
+        let (json, page) = (
+            Bytes::from_static(JSON.as_bytes()),
+            Bytes::from_static(PAGE.as_bytes()),
+        );
+        let outcome = prove(&AuditLog::default(), ID, json, page, &signature);
+        assert_eq!(outcome.map(|proven| proven.entry), Err(Misfit::NotLogged));
+    }
+}

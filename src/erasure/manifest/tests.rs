@@ -10,7 +10,7 @@ const LAKE: &str = "version: 1\nlake: s3://lake/\nkey: { env: KEY }\n";
 fn dataset(name: &str, pii: &str) -> (String, String) {
     let text = format!(
         "version: 1\ndataset: {name}\nraw: {{ location: s3://raw-{name}/ }}\nevents: {{ time: t }}\n\
-         table: {{ partition_by: event_date }}\nschema: {{ on_new_field: add }}\nretention: {{ keep: 2 years }}\n\
+         table: {{ sort_by: [t] }}\nschema: {{ on_new_field: add }}\nretention: {{ keep: 2 years }}\n\
          pii: {pii}\n"
     );
     (format!("datasets/{name}.yaml"), text)
