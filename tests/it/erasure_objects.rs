@@ -92,7 +92,10 @@ fn an_archived_version_keeps_the_request_open_until_it_is_restored() {
     lake.request_erasure(NOW, &format!("user_id={ADA}"));
     let report = lake.run(NOW);
     let findings = report["findings"].to_string();
-    assert!(findings.contains("restore the object from its archive"), "{findings}");
+    assert!(
+        findings.contains("restore the object from its archive"),
+        "{findings}"
+    );
     assert_ne!(lake.request_states(NOW), ["certified"]);
     lake.store(NOW).remove_all(cart, &key);
     lake.run(NEXT_NIGHT);

@@ -13,7 +13,7 @@ fn certificate() -> Certificate {
         "raw_objects": 56_789, "quarantined": 67_890, "days": ["2026-11-18"],
     });
     let scan = Scan {
-        versions: 78_901,
+        records: 78_901,
         ..Scan::default()
     };
     let certificate = json!({
