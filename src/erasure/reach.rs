@@ -138,10 +138,11 @@ impl Reach {
     fn drop_subjects(&mut self, numbers: &BTreeSet<u32>) {
         for files in self.tables.values_mut() {
             for file in files.iter_mut() {
-                for hits in file.groups.values_mut() {
+                file.groups.retain(|_, hits| {
+                    let had_none = hits.is_empty();
                     hits.retain(|hit| !numbers.contains(&hit.subject));
-                }
-                file.groups.retain(|_, hits| !hits.is_empty());
+                    had_none || !hits.is_empty()
+                });
             }
             files.retain(|file| !file.groups.is_empty());
         }

@@ -31,6 +31,8 @@ use crate::decode::FieldPath;
 const ROW_GROUP_ROWS: usize = 32 * 1024;
 /// What a row group may grow to, since all of it is in memory while it is written or read.
 const ROW_GROUP_BYTES: usize = 64 * 1024 * 1024;
+/// What files that we wrote say of their writer first.
+pub const OWN_WRITER: &str = "lakewarden";
 const ZSTD_LEVEL: i32 = 3;
 /// The rate of false hits that Bloom filters are made for.
 pub const FALSE_HITS: f64 = 0.01;
@@ -111,7 +113,7 @@ fn writer_properties(
         .set_compression(zstd())
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
-        .set_created_by(format!("lakewarden {}", env!("CARGO_PKG_VERSION")));
+        .set_created_by(format!("{OWN_WRITER} {}", env!("CARGO_PKG_VERSION")));
     if !sorting.is_empty() {
         properties = properties.set_sorting_columns(Some(sorting));
     }

@@ -2,7 +2,7 @@
 //!
 //! Bounds in statistics may be cut short (a minimum downwards, a maximum upwards), which keeps them bounds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -17,6 +17,7 @@ use parquet::file::metadata::{
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use parquet::file::statistics::Statistics;
 
+use super::dictionaries;
 use crate::decode::RESCUED;
 use crate::lake::parquet_files::{RangeReader, leaf_paths};
 use crate::lake::subject::Sought;
@@ -26,10 +27,17 @@ use crate::policy::Compare;
 type Rows = Vec<Range<usize>>;
 
 /// What of a file may hold one of the values.
-pub async fn narrow(
-    reader: &mut RangeReader,
-    sought: &[Sought],
-) -> Result<(Arc<ParquetMetaData>, BTreeMap<usize, Rows>), ParquetError> {
+pub struct Narrowed {
+    /// The footer, with page indexes if there is something to read.
+    pub metadata: Arc<ParquetMetaData>,
+    /// By row group, the rows to look at.
+    pub rows: BTreeMap<usize, Rows>,
+    /// Row groups with a dictionary that holds one of the values, whether a row uses it or not.
+    pub dictionaries: BTreeSet<usize>,
+}
+
+/// Narrows down where in a file one of the values may be.
+pub async fn narrow(reader: &mut RangeReader, sought: &[Sought]) -> Result<Narrowed, ParquetError> {
     let metadata = ArrowReaderMetadata::load_async(reader, ArrowReaderOptions::new()).await?;
     let places = Places::of(&metadata, sought);
     let mut groups = BTreeMap::new();
@@ -45,7 +53,7 @@ pub async fn narrow(
     if !groups.is_empty() {
         let mut indexes = ParquetMetaDataReader::new_with_metadata((*metadata).clone())
             .with_page_index_policy(PageIndexPolicy::Optional);
-        indexes.load_page_index(reader).await?;
+        indexes.load_page_index(&mut *reader).await?;
         metadata = Arc::new(indexes.finish()?);
     }
     let rows = groups
@@ -53,7 +61,12 @@ pub async fn narrow(
         .map(|(number, maybe)| (number, places.rows(&metadata, number, &maybe, sought)))
         .filter(|(_, rows)| !rows.is_empty())
         .collect();
-    Ok((metadata, rows))
+    let dictionaries = dictionaries::holding(reader, &metadata, &places.leaves, sought).await?;
+    Ok(Narrowed {
+        metadata,
+        rows,
+        dictionaries,
+    })
 }
 
 /// Where in a file the values would stand.

@@ -9,6 +9,7 @@
 //! compared by other rules than the filter's.
 
 mod columns;
+mod dictionaries;
 mod filters;
 
 use std::collections::BTreeMap;
@@ -46,7 +47,8 @@ pub struct Hit {
 pub struct FileHits {
     /// The file.
     pub file: DataFile,
-    /// By row group, in order of rows.
+    /// By row group, in order of rows. A group without a hit has a dictionary that holds a subject's value
+    /// although no row does: it has to be encoded again all the same.
     pub groups: BTreeMap<usize, Vec<Hit>>,
 }
 
@@ -126,14 +128,16 @@ async fn search_file(
     sought: &[Sought],
 ) -> Result<Searched, ParquetError> {
     let mut reader = RangeReader::new(store, key, file.size);
-    let (metadata, maybe) = filters::narrow(&mut reader, sought).await?;
-    let (mut groups, mut links) = (BTreeMap::new(), Vec::new());
-    if maybe.is_empty() {
+    let narrowed = filters::narrow(&mut reader, sought).await?;
+    let mut links = Vec::new();
+    let stale = narrowed.dictionaries.into_iter();
+    let mut groups: BTreeMap<usize, Vec<Hit>> = stale.map(|group| (group, Vec::new())).collect();
+    if narrowed.rows.is_empty() {
         return Ok((groups, links));
     }
-    let metadata = ArrowReaderMetadata::try_new(metadata, ArrowReaderOptions::new())?;
+    let metadata = ArrowReaderMetadata::try_new(narrowed.metadata, ArrowReaderOptions::new())?;
     let needed = needed_columns(&metadata, roster, sought);
-    for (group, ranges) in maybe {
+    for (group, ranges) in narrowed.rows {
         let total = usize::try_from(metadata.metadata().row_group(group).num_rows()).unwrap_or(0);
         let selection = RowSelection::from_consecutive_ranges(ranges.iter().cloned(), total);
         let mut batches =

@@ -106,8 +106,8 @@ fn fields_that_identify_only_together_have_to_be_in_one_object() {
     ));
     assert!(!hits(r#"{"cards":{"programme":"GOLD"},"number":12}"#));
     assert!(!hits(r#"{"cards":{"number":12}}"#));
-    assert_eq!(roster.mentioned(b"GOLD ... \"number\": 12,"), [0]);
-    assert!(roster.mentioned(b"GOLD ... \"number\": 13,").is_empty());
+    assert_eq!(roster.mentioned(b"\"GOLD\" ... \"number\": 12,"), [0]);
+    assert!(roster.mentioned(b"\"GOLD\" ... \"number\": 13,").is_empty());
 }
 
 /// Ada's session was used by Bob too, on a computer that they share.
