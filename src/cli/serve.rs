@@ -16,7 +16,8 @@ pub struct Serve {
     /// Address to listen on; loopback only, for the credentials are public.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9000")]
     listen: SocketAddr,
-    /// Append each request to this file: method, path, status.
+    /// Append each request to this file: method, path, status, bytes received, sent, and copied in the
+    /// server.
     #[arg(long, value_name = "FILE")]
     access_log: Option<PathBuf>,
     /// Begin the answer to every GET that much later, as a distant S3 would: 100ms.

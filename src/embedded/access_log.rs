@@ -1,4 +1,6 @@
-//! What went over the wire: every request with its answer's status.
+//! What went over the wire: every request with its answer's status, and how many bytes.
+//!
+//! Bytes are those that were announced: a body that breaks off counts in full.
 //!
 //! Kept in memory, the latest [`REMEMBERED`] of them, and on request appended to
 //! a file, so that a test can show that a dry run sent nothing that changes
@@ -10,6 +12,8 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Mutex;
+
+use http::Uri;
 
 use super::store::bucket::held;
 
@@ -27,9 +31,41 @@ pub struct AccessLogEntry {
     pub query: String,
     /// The HTTP status of the answer.
     pub status: u16,
+    /// Bytes of the request's body, without what a signature in chunks adds.
+    pub received: u64,
+    /// Bytes of the answer's body.
+    pub sent: u64,
+    /// Bytes that the server copies itself, where the request names a range.
+    pub copied: u64,
 }
 
 impl AccessLogEntry {
+    /// The entry of a request whose answer is not known yet.
+    pub fn of_request<'a>(
+        method: &str,
+        uri: &Uri,
+        header: impl Fn(&'static str) -> Option<&'a str>,
+    ) -> Self {
+        let length = header("x-amz-decoded-content-length").or_else(|| header("content-length"));
+        let copied = header("x-amz-copy-source-range").and_then(range_length);
+        Self {
+            method: method.to_owned(),
+            path: uri.path().to_owned(),
+            query: uri.query().unwrap_or_default().to_owned(),
+            status: 0,
+            received: length.and_then(|text| text.parse().ok()).unwrap_or(0),
+            sent: 0,
+            copied: copied.unwrap_or(0),
+        }
+    }
+
+    /// Notes the answer, with the length of its body where one was announced.
+    pub fn answered(&mut self, status: u16, length: Option<u64>) {
+        self.status = status;
+        // The answer to a HEAD tells of a body, and has none.
+        self.sent = length.filter(|_| self.method != "HEAD").unwrap_or(0);
+    }
+
     /// The bucket that the request was about; empty for a listing of buckets.
     pub fn bucket(&self) -> &str {
         let path = self.path.strip_prefix('/').unwrap_or(&self.path);
@@ -55,6 +91,13 @@ pub fn is_mutating(entry: &AccessLogEntry) -> bool {
         "POST" => !is_select(),
         _ => true,
     }
+}
+
+/// The length of `bytes=first-last`.
+fn range_length(range: &str) -> Option<u64> {
+    let (first, last) = range.strip_prefix("bytes=")?.split_once('-')?;
+    let (first, last): (u64, u64) = (first.parse().ok()?, last.parse().ok()?);
+    last.checked_sub(first)?.checked_add(1)
 }
 
 /// The log of one server.
@@ -101,7 +144,13 @@ impl AccessLog {
 fn line(entry: &AccessLogEntry) -> String {
     let mark = if entry.query.is_empty() { "" } else { "?" };
     format!(
-        "{} {}{mark}{} {}\n",
-        entry.method, entry.path, entry.query, entry.status
+        "{} {}{mark}{} {} {} {} {}\n",
+        entry.method,
+        entry.path,
+        entry.query,
+        entry.status,
+        entry.received,
+        entry.sent,
+        entry.copied
     )
 }

@@ -69,7 +69,8 @@ pub struct EmbeddedOptions {
     /// Gives the time of writes, and by it retention ends; the system's clock by
     /// default.
     pub clock: Clock,
-    /// A file to append every request to, a line each: `METHOD path?query status`.
+    /// A file to append every request to, a line each: `METHOD path?query status`, then bytes received,
+    /// sent and copied.
     pub access_log_file: Option<PathBuf>,
     /// How much later than it could every GET begins its answer; zero by default.
     pub get_delay: Duration,

@@ -18,6 +18,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest as SdkRequest;
 use http::header::{CONTENT_LENGTH, HOST};
 use http::{HeaderValue, Uri};
 use http_body_util::BodyExt;
+use hyper::body::Body as _;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use object_store::ClientOptions;
@@ -49,10 +50,16 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 impl LoggedService {
     async fn call(&self, request: s3s::HttpRequest) -> Result<s3s::HttpResponse, s3s::HttpError> {
-        let mut entry = entry_of(request.method().as_str(), request.uri());
+        let headers = request.headers();
+        let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        let method = request.method().as_str();
+        let mut entry = AccessLogEntry::of_request(method, request.uri(), header);
         let answer = self.service.call(request);
         let response = self.gets.carry_out(&entry.method, answer).await;
-        entry.status = response.as_ref().map_or(500, |found| found.status().into());
+        match &response {
+            Ok(found) => entry.answered(found.status().into(), found.body().size_hint().exact()),
+            Err(_) => entry.answered(500, None),
+        }
         self.log.add(entry);
         response
     }
@@ -63,16 +70,6 @@ impl std::fmt::Debug for LoggedService {
         formatter
             .debug_struct("LoggedService")
             .finish_non_exhaustive()
-    }
-}
-
-/// The entry of a request whose status is not known yet.
-fn entry_of(method: &str, uri: &Uri) -> AccessLogEntry {
-    AccessLogEntry {
-        method: method.to_owned(),
-        path: uri.path().to_owned(),
-        query: uri.query().unwrap_or_default().to_owned(),
-        status: 0,
     }
 }
 
@@ -96,13 +93,17 @@ impl SdkHttpConnector for InProcessSdkClient {
         let log = Arc::clone(&self.0.log);
         let gets = Arc::clone(&self.0.gets);
         let uri: Uri = request.uri().parse().unwrap_or_default();
-        let mut entry = entry_of(request.method(), &uri);
+        let header = |name| request.headers().get(name);
+        let mut entry = AccessLogEntry::of_request(request.method(), &uri, header);
         HttpConnectorFuture::new(async move {
             let answer = connector.call(request);
             let response = gets.carry_out(&entry.method, answer).await;
-            entry.status = response
-                .as_ref()
-                .map_or(500, |found| found.status().as_u16());
+            match &response {
+                Ok(found) => {
+                    entry.answered(found.status().as_u16(), found.body().content_length());
+                }
+                Err(_) => entry.answered(500, None),
+            }
             log.add(entry);
             response
         })

@@ -48,6 +48,32 @@ async fn requests_are_logged_whatever_came_of_them() {
     assert_eq!(lake.s3.access_log(), []);
 }
 
+#[tokio::test]
+async fn the_log_tells_bytes_received_sent_and_copied() {
+    let lake = Lake::new().await;
+    let upload = lake.client.create_multipart_upload().bucket(BUCKET);
+    let upload = upload.key("copy").send().await.unwrap();
+    lake.s3.drain_access_log();
+    lake.put("k", b"0123456789").await;
+    let range = lake.client.get_object().bucket(BUCKET).key("k");
+    range.range("bytes=2-4").send().await.unwrap();
+    let head = lake.client.head_object().bucket(BUCKET).key("k");
+    head.send().await.unwrap();
+    let copy = lake.client.upload_part_copy().bucket(BUCKET).key("copy");
+    let copy = copy.upload_id(upload.upload_id().unwrap()).part_number(1);
+    let copy = copy.copy_source(format!("{BUCKET}/k"));
+    copy.copy_source_range("bytes=3-9").send().await.unwrap();
+    let log = lake.s3.access_log();
+    let counted: Vec<_> = log
+        .iter()
+        .map(|entry| (entry.received, entry.sent, entry.copied))
+        .collect();
+    // The answer to a copy is some XML.
+    let answer = log.last().unwrap().sent;
+    assert!(answer > 0);
+    assert_eq!(counted, [(10, 0, 0), (0, 3, 0), (0, 0, 0), (0, answer, 7)]);
+}
+
 #[test]
 fn a_select_query_is_a_post_that_changes_nothing() {
     let post = |query: &str| AccessLogEntry {
@@ -55,6 +81,9 @@ fn a_select_query_is_a_post_that_changes_nothing() {
         path: "/b/k".to_owned(),
         query: query.to_owned(),
         status: 200,
+        received: 0,
+        sent: 0,
+        copied: 0,
     };
     assert!(!post("select&select-type=2").is_mutating());
     assert!(post("uploads").is_mutating());
@@ -105,10 +134,14 @@ async fn serves_on_a_socket_and_writes_the_log_to_a_file() {
     server.await.unwrap().unwrap();
     let lines = fs::read_to_string(log).unwrap();
     assert!(
-        lines.contains("PUT /lake/k?x-id=PutObject 200\n"),
+        lines.contains("PUT /lake/k?x-id=PutObject 200 1000000 0 0\n"),
         "{lines}"
     );
-    assert!(lines.contains(" 403\n"), "{lines}");
+    assert!(
+        lines.contains("GET /lake/k?x-id=GetObject 200 0 1000000 0\n"),
+        "{lines}"
+    );
+    assert!(lines.contains(" 403 0 "), "{lines}");
 }
 
 #[test]
