@@ -51,9 +51,9 @@ key:
 class Server:
     """`lakewarden serve-s3` over a lake, for as long as the `with` lasts."""
 
-    def __init__(self, program: Path, lake: Path, *options: str):
+    def __init__(self, program: Path, lake: Path, *options: str, now: str = NOW):
         self._command = [
-            str(program), "serve-s3", "--dir", str(lake), "--now", NOW, "--listen", "127.0.0.1:0", *options,
+            str(program), "serve-s3", "--dir", str(lake), "--now", now, "--listen", "127.0.0.1:0", *options,
         ]  # fmt: skip
         self.said: list[str] = []
 
@@ -128,6 +128,11 @@ def write_policies(lake: Path, dataset_policy: Path, memory: str | None = None) 
     """The dataset's own policy as the repository has it, and a lake of nothing else."""
     (lake / "policies" / "datasets").mkdir(parents=True, exist_ok=True)
     shutil.copy(dataset_policy, lake / "policies" / "datasets" / "cart.yaml")
+    write_lake_policy(lake, memory)
+
+
+def write_lake_policy(lake: Path, memory: str | None = None) -> None:
+    """And a key of its own."""
     key = lake / "lakewarden.key"
     key.write_text(os.urandom(32).hex())
     policy = LAKE_POLICY.format(bucket=LAKE_BUCKET, key=json.dumps(str(key.resolve())))

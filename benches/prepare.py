@@ -98,9 +98,9 @@ def lakewarden(given: Path | None, with_symbols: bool = False) -> Path:
     return target / "release" / "lakewarden"
 
 
-def python_with_peers(work: Path) -> Path:
+def python_with_peers(work: Path, peers: tuple[str, ...] = PEERS) -> Path:
     """An interpreter that has the peers: this one if it does, else one in a virtual environment."""
-    if all(importlib.util.find_spec(peer) for peer in PEERS):
+    if all(importlib.util.find_spec(peer) for peer in peers):
         return Path(sys.executable)
     environment = work / "venv"
     python = environment / "bin" / "python"
