@@ -8,10 +8,9 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::erasure::Scan;
-use crate::erasure::request::{OpenRequest, State};
 use crate::lake::discovery::Coverage;
 use crate::lake::ledger::Counts;
-use crate::plan::{megabytes, write_coverage};
+use crate::plan::{RequestReport, megabytes, write_coverage};
 use crate::policy::Policies;
 
 /// What a run did.
@@ -36,7 +35,7 @@ pub struct RunReport {
     pub curated: BTreeMap<String, CuratedReport>,
     /// Object versions physically removed.
     pub purged: u64,
-    /// Erasure requests that were open when the run began.
+    /// Erasure requests that were open when the run began, the most urgent first.
     pub requests: Vec<RequestReport>,
     /// Scans for traces, by request.
     pub scans: BTreeMap<String, Scan>,
@@ -108,28 +107,6 @@ pub struct CuratedReport {
     pub erased_rows: u64,
 }
 
-/// How far a request has come.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct RequestReport {
-    /// Its id.
-    pub id: String,
-    /// Its state after the run.
-    pub state: State,
-    /// By when it must be done.
-    pub deadline: DateTime<Utc>,
-}
-
-impl RequestReport {
-    /// The report of a request.
-    pub fn of(open: &OpenRequest) -> Self {
-        Self {
-            id: open.request.id.clone(),
-            state: open.request.state,
-            deadline: open.request.deadline,
-        }
-    }
-}
-
 impl RunReport {
     /// An empty report that names every dataset.
     pub fn new(run: &str, now: DateTime<Utc>, plan: &str, policies: &Policies) -> Self {
@@ -172,13 +149,7 @@ impl fmt::Display for RunReport {
             writeln!(formatter, "purged {} object versions", self.purged)?;
         }
         for request in &self.requests {
-            writeln!(
-                formatter,
-                "erasure request {}: {} (deadline {})",
-                request.id,
-                request.state,
-                request.deadline.format("%Y-%m-%d")
-            )?;
+            writeln!(formatter, "{request}")?;
         }
         write_coverage(formatter, &self.coverage)?;
         for finding in &self.findings {

@@ -1,17 +1,17 @@
 //! Carrying out a plan, step by step. A step that fails is reported, the steps that build on it are left
 //! out, and the others go on: the next run takes up what is missing.
 
+mod erasing;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::remember::remember;
-use crate::audit::report::{DatasetReport, RequestReport, RunReport};
+use crate::audit::report::{DatasetReport, RunReport};
 use crate::compaction;
 use crate::curation;
 use crate::erasure::REQUESTS;
-use crate::erasure::request::{Erased, OpenRequest, State};
-use crate::erasure::{self, DatasetErasure, ErasureError, People};
+use crate::erasure::request::{Erased, OpenRequest};
 use crate::lake::error::{S3Error, S3ErrorKind};
 use crate::lake::facts::{Facts, FactsError, Grace, TableFacts};
 use crate::lake::key::{Key, KeyError};
@@ -20,8 +20,8 @@ use crate::lake::s3::PutIf;
 use crate::lake::site::Site;
 use crate::lake::tables::{DataFile, Table};
 use crate::plan::{
-    Abort, Action, Certify, Checkpoint, Compact, Curate, Erase, EraseCurated, FileRequests, Fold,
-    Identify, Plan, Purge, Retain, RetainCurated, Step, shown_columns,
+    Action, Checkpoint, Compact, Curate, Fold, Plan, Purge, Retain, RetainCurated, Step,
+    shown_columns,
 };
 use crate::policy::{CuratedPolicy, DatasetPolicy, Policies, S3Location};
 use crate::retention::{self, RetentionError};
@@ -36,9 +36,6 @@ pub enum NightError {
     #[error("{0}")]
     Facts(#[from] FactsError),
 }
-
-/// How many places a finding names; the report has all.
-const SHOWN_PLACES: usize = 3;
 
 type StepError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -98,7 +95,7 @@ pub async fn apply(
     if let Err(error) = remember(site, policies, plan, facts, &night.failed).await {
         night.report.failures.push(error.to_string());
     }
-    night.report.requests = night.requests.iter().map(RequestReport::of).collect();
+    night.report.requests = night.requests_now(&plan.requests);
     if !plan.is_empty() {
         let place = site.places.system(&format!("reports/{}.json", site.run));
         put_json(
@@ -210,106 +207,6 @@ impl<'a> Night<'a> {
         Ok(())
     }
 
-    async fn file_requests(&mut self, action: &FileRequests) -> Result<(), StepError> {
-        let is_named = |open: &&mut OpenRequest| action.requests.contains(&open.request.id);
-        for open in self.requests.iter_mut().filter(is_named) {
-            open.etag = open.request.file(&self.site.s3, &self.site.places).await?;
-        }
-        let bucket = &self.site.places.lake().bucket;
-        self.report.purged += self.site.s3.delete_versions(bucket, &action.files).await?;
-        Ok(())
-    }
-
-    async fn identify(&mut self, action: &Identify) -> Result<(), StepError> {
-        let files = |(name, tonight): (&String, &Tonight)| (name.clone(), tonight.files.clone());
-        let fresh = self.tonight.iter().map(files).collect();
-        let (key, requests) = ((self.key)()?, &mut self.requests);
-        let left_out =
-            erasure::identify(self.site, self.policies, &key, action, requests, &fresh).await?;
-        for (id, why) in left_out {
-            self.report.findings.push(why.finding(&id));
-            self.left_out.insert(id);
-        }
-        Ok(())
-    }
-
-    /// The subjects of these requests, less those that a person has to look at first.
-    fn people(&self, requests: &[String]) -> People {
-        let mut ids = requests.to_vec();
-        ids.retain(|id| !self.left_out.contains(id));
-        People::new(&self.requests, &ids, &self.policies.lake.erasure)
-    }
-
-    async fn erase(&mut self, action: &Erase) -> Result<(), StepError> {
-        let people = self.people(&action.requests);
-        let policy = self.policy(&action.dataset)?;
-        let nothing = Tonight::default();
-        let tonight = self.tonight.get(&action.dataset).unwrap_or(&nothing);
-        let (key, quarantine) = ((self.key)()?, &tonight.quarantine);
-        let done = erasure::apply(self.site, policy, action, &people, &key, quarantine).await?;
-        let report = self.account(&action.dataset);
-        report.erased_rows += done.rows;
-        report.redacted_rows += done.redacted;
-        for erased in done.erased.values() {
-            report.erased_raw_records += erased.raw_records;
-            report.erased_quarantined += erased.quarantined;
-        }
-        self.note_erased(&action.dataset, done);
-        Ok(())
-    }
-
-    async fn erase_curated(&mut self, action: &EraseCurated) -> Result<(), StepError> {
-        let people = self.people(&action.requests);
-        let policy = self.curated_policy(&action.table)?;
-        let key = (self.key)()?;
-        let done = erasure::apply_curated(self.site, policy, action, &people, &key).await?;
-        let report = self.report.curated.entry(action.table.clone()).or_default();
-        report.erased_rows += done.rows;
-        self.note_erased(&action.table, done);
-        Ok(())
-    }
-
-    fn note_erased(&mut self, table: &str, done: DatasetErasure) {
-        for (id, erased) in done.erased {
-            let (tables, complete) = self.erased.entry(id).or_insert((BTreeMap::new(), true));
-            tables.entry(table.to_owned()).or_default().add(&erased);
-            *complete &= done.waiting.is_empty();
-        }
-        let waiting = done.waiting.into_iter();
-        self.report
-            .findings
-            .extend(waiting.map(|why| format!("{why}; the requests stay open")));
-    }
-
-    /// Requests that were carried out in all datasets are `erased`; curated tables have followed by now.
-    async fn conclude_erasures(&mut self) {
-        let erase_failed = self.failed.iter().any(|id| id.starts_with("erase-"));
-        for open in &mut self.requests {
-            let Some((tables, complete)) = self.erased.get(&open.request.id) else {
-                continue;
-            };
-            if erase_failed || !complete {
-                continue;
-            }
-            let mut request = open.request.clone();
-            for (table, erased) in tables {
-                request.done.add(erased);
-                request.tables.entry(table.clone()).or_default().add(erased);
-            }
-            request.pass(State::Erased, self.site.now);
-            match request
-                .update(&self.site.s3, &self.site.places, &open.etag)
-                .await
-            {
-                Ok(etag) => {
-                    open.request = request;
-                    open.etag = etag;
-                }
-                Err(error) => self.report.failures.push(error.to_string()),
-            }
-        }
-    }
-
     async fn retain(&mut self, action: &Retain) -> Result<(), StepError> {
         let nothing = Tonight::default();
         let tonight = self.tonight.get(&action.dataset).unwrap_or(&nothing);
@@ -365,18 +262,6 @@ impl<'a> Night<'a> {
         }
     }
 
-    async fn abort(&mut self, action: &Abort) -> Result<(), StepError> {
-        if self.site.may_destroy {
-            for placed in &action.uploads {
-                self.site
-                    .s3
-                    .abort_upload(&placed.bucket, &placed.upload)
-                    .await?;
-            }
-        }
-        Ok(())
-    }
-
     async fn purge(&mut self, action: &Purge) -> Result<(), StepError> {
         if !self.site.may_destroy {
             return Ok(());
@@ -422,90 +307,6 @@ impl<'a> Night<'a> {
         }
         Ok(())
     }
-
-    /// One scan for all requests that are due.
-    async fn certify(&mut self, steps: &[&Step]) {
-        let mut due = BTreeSet::new();
-        for step in steps {
-            let Action::Certify(Certify { request, after }) = &step.action else {
-                continue;
-            };
-            let erased = self
-                .requests
-                .iter()
-                .any(|open| open.request.id == *request && open.request.state.is_erased());
-            if after.iter().any(|id| self.failed.contains(id)) {
-                let reason = "left out, because an earlier step failed";
-                self.report.failures.push(format!("{}: {reason}", step.id));
-                continue;
-            }
-            // An object that waits for its consumer or for a person keeps the request open; a finding says so.
-            if !erased {
-                continue;
-            }
-            due.insert(request.clone());
-        }
-        if due.is_empty() {
-            return;
-        }
-        let requests = self.requests.iter_mut();
-        let requests = requests.filter(|open| due.contains(&open.request.id));
-        let outcomes = match (self.key)() {
-            Ok(key) => erasure::certify(self.site, self.policies, &key, requests.collect()).await,
-            Err(error) => Err(error.into()),
-        };
-        self.conclude_certificates(outcomes, due.len());
-    }
-
-    fn conclude_certificates(
-        &mut self,
-        outcomes: Result<Vec<erasure::Outcome>, ErasureError>,
-        steps: usize,
-    ) {
-        let outcomes = match outcomes {
-            Ok(outcomes) => outcomes,
-            Err(error) => return self.fail("certify", &error),
-        };
-        self.report.actions += steps as u64;
-        for outcome in outcomes {
-            if !outcome.scan.is_clean() {
-                self.report.findings.push(not_certified(&outcome));
-            }
-            if outcome.scan.mentions > 0 {
-                self.report.findings.push(format!(
-                    "erasure request {}: {} objects hold the identifier outside the identifier fields; if it is \
-                     the subject there too, add those fields to the policies",
-                    outcome.request, outcome.scan.mentions
-                ));
-            }
-            self.report.scans.insert(outcome.request, outcome.scan);
-        }
-    }
-}
-
-/// Why a request was not certified, with the first few places.
-fn not_certified(outcome: &erasure::Outcome) -> String {
-    let scan = &outcome.scan;
-    let mut text = format!(
-        "erasure request {}: not certified: {} traces, {} unreadable objects, {} unfinished uploads; the next \
-         run goes on",
-        outcome.request,
-        scan.traces.len(),
-        scan.unreadable.len(),
-        scan.unfinished_uploads
-    );
-    for trace in scan.traces.iter().take(SHOWN_PLACES) {
-        // Writing to a string cannot fail.
-        let _ = write!(
-            text,
-            "\n  {} in s3://{}/{}",
-            trace.form, trace.bucket, trace.key
-        );
-    }
-    for key in scan.unreadable.iter().take(SHOWN_PLACES) {
-        let _ = write!(text, "\n  unreadable: {key}");
-    }
-    text
 }
 
 /// The steps that an action builds on.

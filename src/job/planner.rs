@@ -11,7 +11,7 @@ use crate::lake::discovery::Look;
 use crate::lake::facts::{Facts, FactsError, Grace, Places, TableFacts};
 use crate::lake::key::{Key, KeyError};
 use crate::lake::s3::{ObjectVersion, ReadS3};
-use crate::plan::{Action, Checkpoint, PlacedUpload, Plan, Step, named_raw};
+use crate::plan::{Action, Checkpoint, PlacedUpload, Plan, RequestReport, Step, named_raw};
 use crate::policy::Policies;
 use crate::retention;
 use inbox::Inbox;
@@ -61,6 +61,12 @@ pub async fn plan(
         .iter()
         .map(|(request, _)| request.id.clone())
         .collect();
+    let mut open: Vec<RequestReport> = filed
+        .iter()
+        .filter(|(request, _)| request.state.is_open())
+        .map(|(request, _)| request.report(now))
+        .collect();
+    open.sort_by_key(|request| request.deadline);
     let mut requests = request::open(filed, key)?;
     let inbox = inbox::read(s3, policies, key, &ids, now).await?;
     requests.extend(inbox.requests.iter().cloned());
@@ -98,6 +104,7 @@ pub async fn plan(
         .map_err(FactsError::from)?;
     plan.findings.extend(contradictions(policies, &facts)?);
     plan.findings.extend(unlisted(policies, &facts)?);
+    plan.requests = open;
     Ok(Planned {
         plan,
         facts,

@@ -6,6 +6,7 @@
 //! tonight's compaction writes. A plan can be saved and applied later; it is refused if a table has moved or
 //! an object that it names has changed.
 
+mod requests;
 mod saved;
 mod schema;
 
@@ -19,6 +20,7 @@ use crate::lake::discovery::Coverage;
 use crate::lake::s3::{ObjectVersion, Upload};
 use crate::lake::tables::DataFile;
 
+pub use requests::RequestReport;
 pub use saved::{PlanFileError, Stale, named_raw, read, refuse_if_stale};
 pub use schema::{FieldChange, FieldFate, SHOWN_FIELDS, SchemaChange, shown_columns, shown_field};
 
@@ -43,6 +45,9 @@ pub struct Plan {
     /// What tonight's raw objects seem to do to the columns of datasets. A forecast: no part of the digest.
     #[serde(default)]
     pub schema: BTreeMap<String, SchemaChange>,
+    /// Erasure requests that are open, the most urgent first. No part of the digest: time passes.
+    #[serde(default)]
+    pub requests: Vec<RequestReport>,
     /// What comes next if nothing else happens.
     pub due: Vec<Due>,
     /// What a person should know.
@@ -282,6 +287,7 @@ impl Plan {
             coverage: BTreeMap::new(),
             steps,
             schema: BTreeMap::new(),
+            requests: Vec::new(),
             due: Vec::new(),
             findings: Vec::new(),
             failures: Vec::new(),
@@ -360,6 +366,9 @@ impl fmt::Display for Plan {
             }
         }
         write_coverage(formatter, &self.coverage)?;
+        for request in &self.requests {
+            writeln!(formatter, "{request}")?;
+        }
         for due in &self.due {
             writeln!(
                 formatter,

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::lake::error::S3Error;
 use crate::lake::key::{Key, KeyError, Purpose};
 use crate::lake::subject::{Identifier, Subject};
+use crate::plan::RequestReport;
 use crate::policy::ErasurePolicy;
 
 pub use state::State;
@@ -364,6 +365,16 @@ impl Request {
     /// Whether it is late, seen from `now`.
     pub fn is_overdue(&self, now: DateTime<Utc>) -> bool {
         self.state.is_open() && self.deadline < now
+    }
+
+    /// What plans and reports tell of it.
+    pub fn report(&self, now: DateTime<Utc>) -> RequestReport {
+        RequestReport {
+            id: self.id.clone(),
+            state: self.state.to_string(),
+            deadline: self.deadline,
+            overdue: self.is_overdue(now),
+        }
     }
 
     /// Up to when events are the subject's.
