@@ -249,8 +249,9 @@ class Bench:
         left = sum(file["of_people"] for file in after)
         if left:
             raise SystemExit(f"{run.contestant} left {left} rows of the people")
-        if others(after) != others(scenario.before):
-            raise SystemExit(f"{run.contestant} changed rows of others: {others(after)}, were {others(scenario.before)}")
+        now, then = others(after), others(scenario.before)
+        if now != then:
+            raise SystemExit(f"{run.contestant} changed rows of others: {now}, were {then}")
         is_purged = run.steps[-1].name == VERIFY or OURS not in run.contestant
         if is_purged and checked["on_disk"] != len(after):
             raise SystemExit(f"{run.contestant} left {checked['on_disk'] - len(after)} files that no table names")
