@@ -208,7 +208,7 @@ fn file_name(number: u64) -> String {
 #[cfg(test)]
 impl AuditLog {
     /// A log of these certificates.
-    pub fn of(certificates: &[Issued]) -> Self {
+    pub(crate) fn of(certificates: &[Issued]) -> Self {
         let mut log = Self::default();
         for certificate in certificates {
             let entry = log.next("run", DateTime::UNIX_EPOCH, certificate);

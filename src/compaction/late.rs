@@ -42,7 +42,9 @@ pub async fn write(
     let mut files = Vec::with_capacity(days.len());
     for (day, events) in days {
         let mut expected = Tally::default();
-        events.iter().for_each(|late| expected.add(&late.event));
+        for late in &events {
+            expected.add(&late.event);
+        }
         let rows = batch(payload, &events)?;
         let path = rows::redacted_path(day);
         files.push(rows::write(site, policy, path, day, &rows, expected).await?);

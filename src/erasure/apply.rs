@@ -116,19 +116,19 @@ async fn suppress(
     open: &OpenRequest,
     named: &BTreeSet<Identifier>,
 ) -> Result<(), ErasureError> {
-    let hashes = |identifiers: &BTreeSet<Identifier>| {
+    let hashed = |identifiers: &BTreeSet<Identifier>| {
         let mut by_kind: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for identifier in identifiers {
-            let hashes = by_kind.entry(identifier.kind.clone()).or_default();
-            hashes.insert(hasher.hash(&identifier.canonical_form()));
+            let of_kind = by_kind.entry(identifier.kind.clone()).or_default();
+            of_kind.insert(hasher.hash(&identifier.canonical_form()));
         }
         by_kind
     };
     let entry = Suppressed {
         version: 1,
         key: key.mark()?,
-        hashes: hashes(named),
-        linked: hashes(&open.linked),
+        hashes: hashed(named),
+        linked: hashed(&open.linked),
         before: open.request.until(),
     };
     let place = site

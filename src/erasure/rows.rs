@@ -160,7 +160,9 @@ fn redact_rows(
         .map(|event| redact(event, redaction, target.pii, target.hasher))
         .collect();
     let mut tally = Tally::default();
-    events.iter().for_each(|event| tally.add(event));
+    for event in &events {
+        tally.add(event);
+    }
     let payload = decode::to_batch(&rows.schema(), &events.iter().collect::<Vec<_>>())?;
     // The table's own columns say when and where the event was, and stay.
     let schema = rows.schema();

@@ -16,6 +16,8 @@ use crate::support::{Lake, NOW, Server, traces};
 
 const NOWHERE: [PathBuf; 0] = [];
 const CERTIFICATES: &str = "system/erasure/certificates";
+const FIRST: &str = "system/audit/0000000001.json";
+const SECOND: &str = "system/audit/0000000002.json";
 
 /// A small lake whose policy names a recipient.
 fn lake_with_a_recipient() -> Lake {
@@ -165,82 +167,63 @@ fn anybody_can_check_the_files_that_it_is_written_into() {
 
 #[test]
 fn nothing_that_was_changed_is_believed() {
-    let lake = small_lake();
-    let ada = lake.request_erasure(NOW, &format!("user_id={ADA}"));
-    let bob = lake.request_erasure(NOW, &format!("user_id={BOB}"));
-    lake.run(NOW);
-    let of = |id: &str, ending: &str| format!("{CERTIFICATES}/{id}.{ending}");
-    let (first, second) = (
-        "system/audit/0000000001.json",
-        "system/audit/0000000002.json",
-    );
-    let first_entry: Value =
-        serde_json::from_slice(&fs::read(lake.lake_file(first)).unwrap()).unwrap();
-    let (earlier, later) = if first_entry["request"] == *ada {
-        (&ada, &bob)
-    } else {
-        (&bob, &ada)
-    };
-    for id in [&ada, &bob] {
-        lake.command(NOW, &["erase", "certificate", id])
-            .expect_exit(0);
-    }
+    let (lake, earlier, later) = two_certified();
     // Which file, what stands in it, what then does, whose certificate is asked for, what is said.
     let changes = [
         (
-            of(&ada, "json"),
+            of(&earlier, "json"),
             "\"in_time\": true",
             "\"in_time\": false",
-            &ada,
+            &earlier,
             "JSON file is not the one",
         ),
         (
-            of(&ada, "html"),
+            of(&earlier, "html"),
             "Certificate",
             "certificate",
-            &ada,
+            &earlier,
             "page is not the one",
         ),
         (
-            of(&ada, "signature.json"),
+            of(&earlier, "signature.json"),
             "\"signature\": \"",
             "\"signature\": \"AAAA",
-            &ada,
+            &earlier,
             "signature",
         ),
         (
-            of(&ada, "signature.json"),
+            of(&earlier, "signature.json"),
             "\"Ed25519\"",
             "\"none\"",
-            &ada,
+            &earlier,
             "public key",
         ),
         (
-            first.into(),
+            FIRST.into(),
             "\"run\": \"",
             "\"run\": \"x",
-            later,
+            &later,
             "entry 2 does not follow from entry 1",
         ),
         (
-            second.into(),
+            SECOND.into(),
             "\"certificate_sha256\": \"",
             "\"certificate_sha256\": \"0",
-            later,
+            &later,
             "another digest",
         ),
         (
-            second.into(),
+            SECOND.into(),
             "\"page_sha256\": \"",
             "\"page_sha256\": \"0",
-            later,
+            &later,
             "digest of its page",
         ),
         (
-            second.into(),
+            SECOND.into(),
             "\"public_key\": \"",
             "\"public_key\": \"0",
-            later,
+            &later,
             "another key",
         ),
     ];
@@ -248,21 +231,49 @@ fn nothing_that_was_changed_is_believed() {
         let lake = lake.another();
         let whole = fs::read_to_string(lake.lake_file(&file)).unwrap();
         assert!(whole.contains(from), "{from} is not in {file}");
-        let changed = whole.replacen(from, to, 1);
-        lake.store(NOW).put(LAKE_BUCKET, &file, changed);
+        let tampered = whole.replacen(from, to, 1);
+        lake.store(NOW).put(LAKE_BUCKET, &file, tampered);
         lake.command(NOW, &["erase", "certificate", asked])
             .refused(1, &[said]);
     }
+}
+
+/// A lake with two certificates; their requests in the order of the audit log.
+fn two_certified() -> (Lake, String, String) {
+    let lake = small_lake();
+    let ada = lake.request_erasure(NOW, &format!("user_id={ADA}"));
+    let bob = lake.request_erasure(NOW, &format!("user_id={BOB}"));
+    lake.run(NOW);
+    let first = fs::read(lake.lake_file(FIRST)).unwrap();
+    let first: Value = serde_json::from_slice(&first).unwrap();
+    for id in [&ada, &bob] {
+        let show = ["erase", "certificate", id];
+        lake.command(NOW, &show).expect_exit(0);
+    }
+    if first["request"] == *ada {
+        (lake, ada, bob)
+    } else {
+        (lake, bob, ada)
+    }
+}
+
+fn of(id: &str, ending: &str) -> String {
+    format!("{CERTIFICATES}/{id}.{ending}")
+}
+
+#[test]
+fn a_certificate_with_missing_or_foreign_files_is_not_believed() {
+    let (lake, earlier, later) = two_certified();
     for (file, asked, said) in [
         (
-            of(&ada, "json"),
-            &ada,
+            of(&earlier, "json"),
+            &earlier,
             "there is no s3://acme-lake/system/erasure/certificates/",
         ),
-        (of(&ada, "html"), &ada, "is not whole"),
-        (of(&ada, "signature.json"), &ada, "is not whole"),
-        (first.into(), later, "entry 1 is missing"),
-        (second.into(), later, "no entry for it"),
+        (of(&earlier, "html"), &earlier, "is not whole"),
+        (of(&earlier, "signature.json"), &earlier, "is not whole"),
+        (FIRST.into(), &later, "entry 1 is missing"),
+        (SECOND.into(), &later, "no entry for it"),
     ] {
         let lake = lake.another();
         lake.store(NOW).remove_all(LAKE_BUCKET, &file);
@@ -274,13 +285,13 @@ fn nothing_that_was_changed_is_believed() {
     }
     let swapped = lake.another();
     for ending in ["json", "html", "signature.json"] {
-        let other = fs::read(lake.lake_file(&of(later, ending))).unwrap();
+        let other = fs::read(lake.lake_file(&of(&later, ending))).unwrap();
         swapped
             .store(NOW)
-            .put(LAKE_BUCKET, &of(earlier, ending), other);
+            .put(LAKE_BUCKET, &of(&earlier, ending), other);
     }
     swapped
-        .command(NOW, &["erase", "certificate", earlier])
+        .command(NOW, &["erase", "certificate", &earlier])
         .refused(1, &["another request"]);
 }
 
@@ -320,7 +331,7 @@ fn rows_that_a_law_wants_kept_are_exceptions_with_an_end() {
     );
 }
 
-/// A run is killed before each of its last requests that change something: the draft, the log's entry, the
+/// A run is killed before one of its last requests that change something: the draft, the log's entry, the
 /// request. The next one finishes it, and there is one certificate.
 #[test]
 fn a_kill_while_it_is_issued_leaves_one_certificate() {
@@ -332,10 +343,11 @@ fn a_kill_while_it_is_issued_leaves_one_certificate() {
         server.command(&lake, NOW, &["run"]).expect_exit(0);
         server.mutations().len()
     };
-    for left in [10, 8, 7, 6, 5, 4, 3] {
+    let mut killed = 0;
+    for left in [8, 6, 5, 4] {
         let lake = calm.another();
         let server = Server::of(&lake, NOW);
-        run_and_kill(&lake, &server, NOW, mutations - left);
+        killed += usize::from(run_and_kill(&lake, &server, NOW, mutations - left));
         server.command(&lake, NOW, &["run"]).expect_exit(0);
         drop(server);
         assert_eq!(lake.request_states(NOW), ["certified"], "{left}");
@@ -357,4 +369,5 @@ fn a_kill_while_it_is_issued_leaves_one_certificate() {
         drop(store);
         lake.expect_nothing_to_do(NOW);
     }
+    assert!(killed > 1, "{killed} were killed");
 }

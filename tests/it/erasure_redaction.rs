@@ -92,11 +92,11 @@ fn a_late_event_of_an_erased_subject_is_redacted_at_compaction() {
     let lake = lake();
     lake.request_erasure(NOW, &format!("user_id={ADA}"));
     lake.run(NOW);
-    let late = event("payment", ADA, "2026-11-19T23:00:00Z");
+    let delayed = event("payment", ADA, "2026-11-19T23:00:00Z");
     let others = event("payment", BOB, "2026-11-19T23:00:00Z");
     let key = raw_key("payment", 8, 0);
     lake.store(NEXT_NIGHT)
-        .put(bucket("payment"), &key, lines(&[late, others.clone()]));
+        .put(bucket("payment"), &key, lines(&[delayed, others.clone()]));
     let report = lake.run(NEXT_NIGHT);
     let told = &report["datasets"]["payment"];
     assert_eq!(

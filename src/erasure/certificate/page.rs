@@ -216,7 +216,7 @@ impl Page {
     fn exceptions(&mut self, exceptions: &[Exception]) {
         self.heading("Exceptions");
         if exceptions.is_empty() {
-            self.paragraph("None. No row of the subject stays in any form.");
+            self.paragraph("None. No row is kept in pseudonymised form.");
             return;
         }
         self.paragraph(

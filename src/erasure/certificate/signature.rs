@@ -29,7 +29,8 @@ pub struct Signature {
     /// The same as PEM (`SubjectPublicKeyInfo`).
     pub public_key_pem: String,
     /// The signature over the JSON file, 64 bytes in base64.
-    pub signature: String,
+    #[serde(rename = "signature")]
+    pub base64: String,
     /// SHA-256 of the JSON file, in hex.
     pub certificate_sha256: String,
     /// SHA-256 of the page, in hex.
@@ -53,7 +54,7 @@ impl Signature {
             algorithm: ALGORITHM.into(),
             public_key_pem: pem(&public_key),
             public_key: hex::encode(public_key),
-            signature: BASE64.encode(signature),
+            base64: BASE64.encode(signature),
             certificate_sha256: digest(certificate),
             page_sha256: digest(page),
         })
@@ -79,9 +80,7 @@ impl Signature {
 
     /// The signature itself.
     pub fn bytes(&self) -> Result<Vec<u8>, Misfit> {
-        BASE64
-            .decode(&self.signature)
-            .map_err(|_| Misfit::Signature)
+        BASE64.decode(&self.base64).map_err(|_| Misfit::Signature)
     }
 }
 
@@ -152,7 +151,7 @@ mod tests {
         };
         assert_eq!(forged.check(b"false", b"page"), Err(Misfit::Signature));
         let garbled = Signature {
-            signature: "?".into(),
+            base64: "?".into(),
             ..signature.clone()
         };
         assert_eq!(garbled.check(b"true", b"page"), Err(Misfit::Signature));

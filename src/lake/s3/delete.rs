@@ -50,7 +50,6 @@ impl WriteS3 {
     }
 
     /// Gives up an unfinished upload, with its parts; one that is gone already is fine.
-    #[expect(clippy::disallowed_methods, reason = "the one place that deletes")]
     pub async fn abort_upload(&self, bucket: &str, upload: &Upload) -> Result<(), S3Error> {
         let request = self.read.connection.client().abort_multipart_upload();
         let request = request

@@ -242,10 +242,10 @@ fn pages(
         .offset_index()
         .and_then(|groups| groups.get(number)?.get(leaf));
     let (Some(index), Some(offsets)) = (index, offsets) else {
-        return vec![0..total];
+        return std::iter::once(0..total).collect();
     };
     if matches!(index, ColumnIndexMetaData::NONE) {
-        return vec![0..total];
+        return std::iter::once(0..total).collect();
     }
     let first = |page: &parquet::file::page_index::offset_index::PageLocation| {
         usize::try_from(page.first_row_index).unwrap_or(0)

@@ -28,7 +28,7 @@ use parquet::errors::ParquetError;
 use super::parquet_files::{RangeReader, leaf_paths};
 use super::subject::{Identifier, Roster, Sought};
 use super::tables::{DataFile, EVENT_TIME, TableError};
-use crate::decode::{self, Json, RESCUED};
+use crate::decode::{self, FieldPath, Json, RESCUED};
 use crate::policy::S3Location;
 
 const FILES_AT_ONCE: usize = 16;
@@ -171,7 +171,7 @@ fn needed_columns(
     let paths: Vec<&[String]> = roster
         .paths()
         .chain(of_sought)
-        .map(|path| path.names())
+        .map(FieldPath::names)
         .collect();
     let leaves = leaf_paths(metadata.schema());
     let needed = leaves.iter().enumerate().filter(|(_, leaf)| {

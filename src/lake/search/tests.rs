@@ -13,7 +13,6 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use proptest::prelude::*;
 
 use super::*;
-use crate::decode::FieldPath;
 use crate::lake::subject::Subject;
 use crate::policy::{Compare, PiiPolicy};
 
@@ -235,9 +234,9 @@ proptest! {
             users.sort_unstable();
         }
         let column: ArrayRef = if is_number {
-            Arc::new(Int64Array::from_iter(users.iter().map(|user| user.map(i64::from))))
+            Arc::new(users.iter().map(|user| user.map(i64::from)).collect::<Int64Array>())
         } else {
-            Arc::new(StringArray::from_iter(users.iter().map(|user| user.map(|user| user.to_string()))))
+            Arc::new(users.iter().map(|user| user.map(|user| user.to_string())).collect::<StringArray>())
         };
         let batch = batch(vec![("userId", column)], &vec![None; users.len()]);
         let texts: Vec<String> = wanted.iter().map(ToString::to_string).collect();

@@ -156,7 +156,7 @@ impl Suppression {
         let Some(hasher) = &self.hasher else {
             return false;
         };
-        let (mut is_linked, mut is_owned) = (false, false);
+        let (mut is_linked, mut names_owner) = (false, false);
         for field in pii.fields() {
             let is_owner = pii.owners.contains(&field.kind);
             for identifier in identifiers_in(event, &field, pii.compare(&field.kind)) {
@@ -168,11 +168,11 @@ impl Suppression {
                 if listed(&self.named) || (is_owner && listed(&self.linked)) {
                     return true;
                 }
-                is_owned |= is_owner;
+                names_owner |= is_owner;
                 is_linked |= listed(&self.linked);
             }
         }
-        is_linked && !is_owned
+        is_linked && !names_owner
     }
 }
 
