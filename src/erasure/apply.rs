@@ -116,7 +116,7 @@ async fn suppress(
     open: &OpenRequest,
     named: &BTreeSet<Identifier>,
 ) -> Result<(), ErasureError> {
-    let hashed = |identifiers: &BTreeSet<Identifier>| {
+    let sorted_by_kind = |identifiers: &BTreeSet<Identifier>| {
         let mut by_kind: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for identifier in identifiers {
             let of_kind = by_kind.entry(identifier.kind.clone()).or_default();
@@ -127,8 +127,8 @@ async fn suppress(
     let entry = Suppressed {
         version: 1,
         key: key.mark()?,
-        hashes: hashed(named),
-        linked: hashed(&open.linked),
+        hashes: sorted_by_kind(named),
+        linked: sorted_by_kind(&open.linked),
         before: open.request.until(),
     };
     let place = site
