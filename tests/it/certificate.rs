@@ -315,7 +315,7 @@ fn no_certificate_is_added_to_a_log_that_is_not_whole() {
 #[test]
 fn rows_that_a_law_wants_kept_are_exceptions_with_an_end() {
     let lake = small_lake();
-    let redact = "on_erasure: redact\n  redact: { userId: hash, sessionId: null }\n  \
+    let redact = "on_erasure: redact\n  redact: { userId: hash, sessionId: null, cartId: null, paymentId: null }\n  \
                   legal_minimum: { keep: 90 days, reason: chargebacks }";
     lake.change_policy("datasets/payment.yaml", "on_erasure: delete", redact);
     let id = certified(&lake);

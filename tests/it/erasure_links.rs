@@ -305,3 +305,22 @@ fn requests_that_another_system_drops_into_the_lake_are_carried_out_the_same_nig
     assert!(traces::mentioning(&lake.s3(), ADA).is_empty());
     assert_eq!(tables::rows(&lake, "cart").len(), 3);
 }
+
+#[test]
+fn events_within_the_grace_after_a_request_are_still_the_subjects() {
+    let lake = small_lake();
+    lake.change_policy("lake.yaml", "key:", "erasure: { late_grace: 2 h }\nkey:");
+    lake.run(NOW);
+    lake.request_erasure(NOW, &format!("user_id={ADA}"));
+    lake.run(NOW);
+    let at = |time: &str| format!(r#"{{"timestamp": "{time}", "userId": "{ADA}"}}"#);
+    let arrived = [at("2026-11-20T05:00:00Z"), at("2026-11-20T05:00:01Z")];
+    let next_night = "2026-11-21T03:00:00Z";
+    lake.store(next_night)
+        .put(bucket("cart"), &raw_key("cart", 7, 0), lines(&arrived));
+    let report = lake.run(next_night);
+    assert_eq!(report["datasets"]["cart"]["suppressed"], 1);
+    let left = events(&lake, "cart");
+    assert_eq!(left.len(), 1);
+    assert!(left[0].contains("05:00:01"), "{left:?}");
+}

@@ -174,3 +174,40 @@ fn another_key_than_the_one_that_sealed_is_noticed() {
     fs::remove_file(lake.dir().join("lakewarden.key")).unwrap();
     lake.command(NOW, &["run"]).expect_exit(7);
 }
+
+#[test]
+fn every_plan_and_report_tells_open_requests_and_overdue_ones_first() {
+    let lake = small_lake();
+    lake.run(NOW);
+    let held = lake.request_erasure(NOW, "user_id=7");
+    lake.command(NOW, &["erase", "hold", &held, "--reason", "a court asked"])
+        .expect_exit(0);
+    let later = "2027-01-10T03:00:00Z";
+    lake.request_erasure(later, &format!("user_id={ADA}"));
+    let plan = lake.plan(later);
+    let told = |requests: &Value| -> Vec<(String, bool)> {
+        let requests = requests.as_array().unwrap().iter();
+        requests
+            .map(|one| {
+                (
+                    one["state"].as_str().unwrap().to_owned(),
+                    one["overdue"] == true,
+                )
+            })
+            .collect()
+    };
+    assert_eq!(
+        told(&plan["requests"]),
+        [("held".into(), true), ("received".into(), false)]
+    );
+    let text = lake.command(later, &["plan"]).stdout;
+    assert!(
+        text.contains("held (deadline 2026-12-20, OVERDUE)"),
+        "{text}"
+    );
+    let report = lake.run(later);
+    assert_eq!(
+        told(&report["requests"]),
+        [("held".into(), true), ("certified".into(), false)]
+    );
+}

@@ -180,8 +180,8 @@ fn the_text_that_people_see_names_datasets_counts_and_the_certificate() {
             .split_whitespace()
             .filter_map(|word| word.parse().ok())
             .collect();
-        // Read = written + quarantined + suppressed + expired + deduplicated.
-        assert_eq!(numbers[..6], [7, 5, 1, 0, 1, 0], "{dataset}");
+        // Read = written + quarantined + suppressed + redacted + expired + deduplicated.
+        assert_eq!(numbers[..7], [7, 5, 1, 0, 0, 1, 0], "{dataset}");
         let erased = format!("erased from {dataset}: 2 rows, 4 raw records, 1 quarantined records");
         assert!(outcome.stdout.contains(&erased), "{}", outcome.stdout);
     }

@@ -209,6 +209,8 @@ fn within(group: &RowGroupMetaData, leaf: usize, compare: Compare, text: &str) -
         return true;
     }
     match column.statistics() {
+        // Such bounds of text were taken by comparing bytes as signed numbers.
+        Some(statistics) if statistics.is_min_max_deprecated() => true,
         Some(Statistics::ByteArray(bounds)) => {
             let text = text.as_bytes();
             let (least, most) = (bounds.min_opt(), bounds.max_opt());

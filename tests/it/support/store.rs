@@ -230,9 +230,16 @@ impl Store {
     /// Removes every version under `prefix` for good.
     #[expect(clippy::disallowed_methods, reason = "the test is the bucket's owner")]
     pub fn remove_all(&self, bucket: &str, prefix: &str) {
-        for version in self.versions(bucket, prefix) {
+        let listed = self
+            .client
+            .list_object_versions()
+            .bucket(bucket)
+            .prefix(prefix);
+        let page = self.runtime.block_on(listed.send()).unwrap();
+        for version in page.versions() {
             let request = self.client.delete_object().bucket(bucket);
-            let sent = request.key(version.key).version_id(version.id).send();
+            let request = request.set_key(version.key.clone());
+            let sent = request.set_version_id(version.version_id.clone()).send();
             self.runtime.block_on(sent).unwrap();
         }
     }
