@@ -281,7 +281,7 @@ def wanted_input(arguments: argparse.Namespace) -> payments.Payments:
         days=arguments.days,
         rows_per_day=arguments.rows_per_day,
         rows_per_object=arguments.rows_per_object,
-        subjects=max(arguments.subjects) + 1,
+        subjects=max(arguments.known, *arguments.subjects) + 1,
         days_of_subject=arguments.days_of_subject,
     )
 
@@ -394,6 +394,7 @@ def parse_arguments() -> argparse.Namespace:
     option("--only", type=contestants, default=CONTESTANTS, help=f"some of {','.join(CONTESTANTS)}")
     option("--links", action="store_true", help="and lakewarden with a policy that follows other ids")
     option("--subjects", type=int, nargs="+", default=[1, 1000], help="so many people, a scenario each")
+    option("--known", type=int, default=1000, help="so many people can be erased, whatever --subjects says")
     option("--days", type=int, default=200)
     option("--days-of-subject", type=int, default=8, help="so many days have rows of a person")
     option("--rows-per-day", type=int, default=620_000, help="65 bytes of Parquet each")

@@ -79,8 +79,7 @@ pub async fn extend(global: &Global, lake: &Opened, extend: &Reasoned) -> Result
 
 pub async fn confirm(global: &Global, lake: &Opened, confirm: &Confirm) -> Result<(), Failure> {
     change(global, lake, &confirm.id, |request, _| {
-        request.confirmed_rows = Some(confirm.rows);
-        Ok(())
+        request.confirm(confirm.rows)
     })
     .await
 }

@@ -8,6 +8,17 @@ use super::{Decision, Request, RequestError, State, after};
 const EXTENDED: Months = Months::new(3);
 
 impl Request {
+    /// Lets it hit up to so many rows.
+    pub fn confirm(&mut self, rows: u64) -> Result<(), RequestError> {
+        if !self.state.is_pending() && self.state != State::Held {
+            return Err(
+                self.refused("only a request that is still to be carried out can be confirmed")
+            );
+        }
+        self.confirmed_rows = Some(rows);
+        Ok(())
+    }
+
     /// Keeps runs from going on with it.
     pub fn hold(&mut self, reason: &str, now: DateTime<Utc>) -> Result<(), RequestError> {
         if !self.state.is_open() || self.state == State::Held {
