@@ -12,11 +12,12 @@ mod token;
 use std::borrow::Cow;
 
 use crate::decode::{Document, FieldPath, Json, Number};
-use crate::policy::{Compare, IdentifyingFields, PiiPolicy, TOGETHER};
+use crate::policy::{Compare, IdentifyingFields, TOGETHER};
 
 pub use redaction::{kept_by_law, redact};
 pub use roster::{Roster, Sought, Subject};
 pub use suppression::{Suppressed, Suppression, SuppressionError};
+#[cfg(test)]
 pub use token::contains_token;
 
 /// Stands between the parts of an identifier that is made up of several fields.
@@ -205,13 +206,6 @@ fn push_together(
         together = together.iter().flat_map(joined).collect();
     }
     texts.extend(together);
-}
-
-/// All identifiers that an event holds where the policy says.
-pub fn identifiers_of(event: &impl Fields, pii: &PiiPolicy) -> Vec<Identifier> {
-    let fields = pii.fields();
-    let found = |field| identifiers_in(event, field, pii.compare(&field.kind));
-    fields.iter().flat_map(found).collect()
 }
 
 #[cfg(test)]

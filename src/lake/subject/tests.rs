@@ -3,6 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::DateTime;
 
 use super::*;
+use crate::policy::PiiPolicy;
 
 fn json(text: &str) -> Json {
     Json::parse(text.as_bytes()).unwrap()

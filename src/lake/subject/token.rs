@@ -3,8 +3,8 @@
 /// Tokens shorter than this turn up in dates and counts everywhere.
 const TELLING: usize = 5;
 
-/// Whether `token` stands in `bytes` as a word: with no letter or digit on either side. A short one must
-/// stand where a value does, in quotes or behind `:` or `=`.
+/// Whether `token` stands somewhere in `bytes` as a word.
+#[cfg(test)]
 pub fn contains_token(bytes: &[u8], token: &[u8]) -> bool {
     if token.is_empty() || bytes.len() < token.len() {
         return false;
@@ -15,7 +15,8 @@ pub fn contains_token(bytes: &[u8], token: &[u8]) -> bool {
         .any(|(start, _)| stands_alone(bytes, start, token.len()))
 }
 
-/// Whether the bytes from `start` on are a word of their own.
+/// Whether the bytes from `start` on are a word: with no letter or digit on either side. A short one must
+/// stand where a value does, in quotes or behind `:` or `=`.
 pub fn stands_alone(bytes: &[u8], start: usize, length: usize) -> bool {
     let is_word = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
     let before = bytes.get(..start).unwrap_or_default();
