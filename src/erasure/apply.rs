@@ -74,7 +74,7 @@ pub struct DatasetErasure {
 }
 
 /// Makes sure of who belongs to the subjects, now that `fresh` files have come by table; seals it with the
-/// requests, and puts them on the suppression list. Answers by request why one is left to a person.
+/// requests, and puts them on the suppression list.
 pub async fn identify(
     site: &Site,
     policies: &Policies,
@@ -82,7 +82,7 @@ pub async fn identify(
     step: &Identify,
     requests: &mut [OpenRequest],
     fresh: &BTreeMap<String, Vec<DataFile>>,
-) -> Result<BTreeMap<String, Excess>, ErasureError> {
+) -> Result<Identified, ErasureError> {
     let facts = Facts::tables(site.s3.read(), policies).await?;
     let mut tables = reach::tables(policies, &facts);
     for table in &mut tables {
@@ -93,7 +93,11 @@ pub async fn identify(
         .filter(|open| step.requests.contains(&open.request.id))
         .collect();
     let policy = &policies.lake.erasure;
+    let linked =
+        |named: &[&mut OpenRequest]| named.iter().map(|open| open.linked.len()).sum::<usize>();
+    let known = linked(&named);
     let reach = close(&site.store, policy, &tables, &mut named).await?;
+    let has_new_links = linked(&named) > known;
     let hasher = key.hasher(Purpose::Suppression)?;
     for open in named {
         if reach.left_out.contains_key(&open.request.id) {
@@ -106,7 +110,37 @@ pub async fn identify(
         open.request = request;
         suppress(site, key, &hasher, open, &open.written.identifiers(policy)).await?;
     }
-    Ok(reach.left_out)
+    Ok(Identified {
+        left_out: reach.left_out,
+        has_new_links,
+    })
+}
+
+/// What came of identifying subjects.
+#[derive(Debug, Default)]
+pub struct Identified {
+    /// By request, why one is left to a person.
+    pub left_out: BTreeMap<String, Excess>,
+    /// Whether there are ids that the plan did not know: files that it does not name may hold them.
+    pub has_new_links: bool,
+}
+
+/// What earlier steps of a run left for an erasure.
+pub struct Earlier<'a> {
+    /// Files that came into the table.
+    pub files: &'a [DataFile],
+    /// Quarantine objects that were written.
+    pub quarantine: &'a [String],
+    /// See [`Identified`].
+    pub has_new_links: bool,
+}
+
+impl Earlier<'_> {
+    /// Which files to search: those that the plan names and those that have come, or all of them.
+    fn searched<'a>(&'a self, planned: &'a [DataFile]) -> Option<BTreeSet<&'a str>> {
+        let files = planned.iter().chain(self.files);
+        (!self.has_new_links).then(|| files.map(|file| file.path.as_str()).collect())
+    }
 }
 
 async fn suppress(
@@ -145,14 +179,14 @@ async fn suppress(
     Ok(())
 }
 
-/// Carries out `step`. `quarantine` is what earlier steps of this run wrote.
+/// Carries out `step`.
 pub async fn apply(
     site: &Site,
     policy: &DatasetPolicy,
     step: &Erase,
     people: &People,
     key: &Key,
-    quarantine: &[String],
+    earlier: &Earlier<'_>,
 ) -> Result<DatasetErasure, ErasureError> {
     let mut accounts = Accounts::of(people);
     let target = Target {
@@ -161,7 +195,9 @@ pub async fn apply(
         dataset: Some(policy),
         hasher: &key.hasher(Purpose::Redaction)?,
     };
-    let (rows, redacted) = erase_rows(site, &target, people, &mut accounts).await?;
+    let searched = earlier.searched(&step.files);
+    let searched = searched.as_ref();
+    let (rows, redacted) = erase_rows(site, &target, people, searched, &mut accounts).await?;
     let roster = people.roster(&policy.pii);
     let mut sweep = Sweep {
         site,
@@ -172,7 +208,7 @@ pub async fn apply(
     };
     let planned = step.quarantine.iter().map(|version| version.key.as_str());
     let keys: BTreeSet<&str> = planned
-        .chain(quarantine.iter().map(String::as_str))
+        .chain(earlier.quarantine.iter().map(String::as_str))
         .collect();
     for key in keys {
         sweep.erase_quarantined(key).await?;
@@ -201,7 +237,7 @@ pub async fn apply_curated(
         dataset: None,
         hasher: &key.hasher(Purpose::Redaction)?,
     };
-    let (rows, _) = erase_rows(site, &target, people, &mut accounts).await?;
+    let (rows, _) = erase_rows(site, &target, people, None, &mut accounts).await?;
     Ok(DatasetErasure {
         rows,
         erased: accounts.erased,

@@ -31,7 +31,7 @@ use crate::plan::{
 use crate::policy::{CuratedPolicy, DatasetPolicy, Policies};
 use request::OpenRequest;
 
-pub use apply::{DatasetErasure, ErasureError, apply, apply_curated, identify};
+pub use apply::{DatasetErasure, Earlier, ErasureError, apply, apply_curated, identify};
 pub use certificate::{Certificate, Outcome, certify, proof};
 pub use manifest::{ByIdentifier, Manifest};
 pub use people::People;

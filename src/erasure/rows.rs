@@ -32,22 +32,23 @@ pub struct Target<'a> {
     pub hasher: &'a Hasher,
 }
 
-/// Takes the rows of `people` out of the table, wherever in its live files they are: what compaction brought
-/// tonight and what newly found links lead to is among them. Answers how many rows went, and how many of
-/// them came back redacted.
+/// Takes the rows of `people` out of the table: out of the live files among `files`, or whichever they are.
+/// Answers how many rows went, and how many of them came back redacted.
 pub async fn erase_rows(
     site: &Site,
     target: &Target<'_>,
     people: &People,
+    files: Option<&BTreeSet<&str>>,
     accounts: &mut Accounts,
 ) -> Result<(u64, u64), ErasureError> {
     let Some(mut table) = Table::open(Arc::clone(&site.store), &target.folder).await? else {
         return Ok((0, 0));
     };
-    let files = table.files()?;
+    let mut live = table.files()?;
+    live.retain(|file| files.is_none_or(|files| files.contains(file.path.as_str())));
     let roster: Arc<Roster> = people.roster(target.pii);
     let sought = Arc::new(roster.sought(people.identifiers()));
-    let found = search(&site.store, &target.folder, &files, &roster, &sought).await?;
+    let found = search(&site.store, &target.folder, &live, &roster, &sought).await?;
     let mut change = Change {
         deletes: true,
         run: site.run.clone(),

@@ -57,6 +57,8 @@ struct Night<'a> {
     erased: BTreeMap<String, (BTreeMap<String, Erased>, bool)>,
     /// Requests that a person has to look at first.
     left_out: BTreeSet<String>,
+    /// Whether subjects have ids that the plan did not know.
+    has_new_links: bool,
     failed: BTreeSet<String>,
     report: RunReport,
 }
@@ -78,6 +80,7 @@ pub async fn apply(
         tonight: BTreeMap::new(),
         erased: BTreeMap::new(),
         left_out: BTreeSet::new(),
+        has_new_links: false,
         failed: BTreeSet::new(),
         report: RunReport::new(&site.run, site.now, &plan.digest, policies),
     };

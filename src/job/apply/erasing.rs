@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::{Night, StepError, Tonight};
 use crate::erasure::request::{OpenRequest, State};
-use crate::erasure::{self, DatasetErasure, ErasureError, People};
+use crate::erasure::{self, DatasetErasure, Earlier, ErasureError, People};
 use crate::plan::{
     Abort, Action, Certify, Erase, EraseCurated, FileRequests, Identify, RequestReport, Step,
 };
@@ -28,9 +28,10 @@ impl Night<'_> {
         let files = |(name, tonight): (&String, &Tonight)| (name.clone(), tonight.files.clone());
         let fresh = self.tonight.iter().map(files).collect();
         let (key, requests) = ((self.key)()?, &mut self.requests);
-        let left_out =
+        let identified =
             erasure::identify(self.site, self.policies, &key, action, requests, &fresh).await?;
-        for (id, why) in left_out {
+        self.has_new_links = identified.has_new_links;
+        for (id, why) in identified.left_out {
             self.report.findings.push(why.finding(&id));
             self.left_out.insert(id);
         }
@@ -49,8 +50,13 @@ impl Night<'_> {
         let policy = self.policy(&action.dataset)?;
         let nothing = Tonight::default();
         let tonight = self.tonight.get(&action.dataset).unwrap_or(&nothing);
-        let (key, quarantine) = ((self.key)()?, &tonight.quarantine);
-        let done = erasure::apply(self.site, policy, action, &people, &key, quarantine).await?;
+        let earlier = Earlier {
+            files: &tonight.files,
+            quarantine: &tonight.quarantine,
+            has_new_links: self.has_new_links,
+        };
+        let key = (self.key)()?;
+        let done = erasure::apply(self.site, policy, action, &people, &key, &earlier).await?;
         let report = self.account(&action.dataset);
         report.erased_rows += done.rows;
         report.redacted_rows += done.redacted;

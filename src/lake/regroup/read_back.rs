@@ -9,9 +9,10 @@ use std::ops::Range;
 use arrow::array::RecordBatch;
 use arrow::row::{RowConverter, SortField};
 use bytes::Bytes;
+use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
-use object_store::ObjectStoreExt;
 use object_store::path::Path;
+use object_store::{GetOptions, GetResult, ObjectStore, ObjectStoreExt};
 use parquet::errors::ParquetError;
 use twox_hash::XxHash3_64;
 
@@ -19,9 +20,9 @@ use super::footer::{self, Footer};
 use super::old_file::{OpenFile, chunk_range, filter_range};
 use crate::lake::rows::Tally;
 
-/// Bytes that are compared at once.
-const PIECE: u64 = 4 * 1024 * 1024;
-/// Pairs of pieces in memory.
+/// Bytes that one request asks for. They are compared as they come, and never held whole.
+const PIECE: u64 = 32 * 1024 * 1024;
+/// Pairs of requests under way.
 const PIECES_AT_ONCE: usize = 2;
 /// Rows that are hashed at once.
 const ROWS: usize = 1024;
@@ -93,8 +94,8 @@ impl Expected<'_> {
         let pieces = pieces(&neighbours(pairs));
         let mut compared = futures::stream::iter(pieces)
             .map(|(old, new_range)| async move {
-                let (one, other) = tokio::try_join!(bytes(self.old, old), bytes(new, new_range))?;
-                Ok::<bool, ParquetError>(one == other)
+                let (one, other) = tokio::try_join!(stream(self.old, old), stream(new, new_range))?;
+                are_equal(one, other).await
             })
             .buffered(PIECES_AT_ONCE);
         while let Some(same) = compared.try_next().await? {
@@ -190,10 +191,47 @@ fn pieces(pairs: &[Pair]) -> Vec<Pair> {
     pieces
 }
 
-async fn bytes(file: &OpenFile, range: Range<u64>) -> Result<Bytes, ParquetError> {
+type ByteStream = BoxStream<'static, object_store::Result<Bytes>>;
+
+async fn stream(file: &OpenFile, range: Range<u64>) -> Result<ByteStream, ParquetError> {
     let path = Path::from(file.key.as_str());
-    let got = file.store.get_range(&path, range).await;
-    got.map_err(|error| ParquetError::External(Box::new(error)))
+    let options = GetOptions {
+        range: Some(range.into()),
+        ..GetOptions::default()
+    };
+    let got = file.store.get_opts(&path, options).await;
+    got.map(GetResult::into_stream)
+        .map_err(|error| ParquetError::External(Box::new(error)))
+}
+
+/// Whether two streams bring the same bytes, however they are cut.
+async fn are_equal(mut one: ByteStream, mut other: ByteStream) -> Result<bool, ParquetError> {
+    let (mut left, mut right) = (Bytes::new(), Bytes::new());
+    loop {
+        let (has_left, has_right) = (
+            fill(&mut one, &mut left).await?,
+            fill(&mut other, &mut right).await?,
+        );
+        if !(has_left && has_right) {
+            return Ok(has_left == has_right);
+        }
+        let common = left.len().min(right.len());
+        if left.split_to(common) != right.split_to(common) {
+            return Ok(false);
+        }
+    }
+}
+
+/// Whether there is something left to compare; `rest` then holds it.
+async fn fill(stream: &mut ByteStream, rest: &mut Bytes) -> Result<bool, ParquetError> {
+    while rest.is_empty() {
+        let next = stream.try_next().await;
+        match next.map_err(|error| ParquetError::External(Box::new(error)))? {
+            Some(bytes) => *rest = bytes,
+            None => return Ok(false),
+        }
+    }
+    Ok(true)
 }
 
 fn length(range: &Range<u64>) -> u64 {
