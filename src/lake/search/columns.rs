@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, OffsetSizeTrait, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type, Int64Type};
 
@@ -58,24 +58,21 @@ fn mark(
         }
         DataType::List(_) => {
             let list = array.as_list::<i32>();
-            let offsets = list
-                .value_offsets()
-                .iter()
-                .map(|offset| usize::try_from(*offset));
-            let offsets: Vec<usize> = offsets.map(|offset| offset.unwrap_or(0)).collect();
+            let offsets = places(list.value_offsets());
             mark_elements(list.values(), &offsets, names, row_of, texts, compare, rows);
         }
         DataType::LargeList(_) => {
             let list = array.as_list::<i64>();
-            let offsets = list
-                .value_offsets()
-                .iter()
-                .map(|offset| usize::try_from(*offset));
-            let offsets: Vec<usize> = offsets.map(|offset| offset.unwrap_or(0)).collect();
+            let offsets = places(list.value_offsets());
             mark_elements(list.values(), &offsets, names, row_of, texts, compare, rows);
         }
         _ => mark_values(array, row_of, texts, compare, rows),
     }
+}
+
+/// Where each list begins, and the last one ends.
+fn places<Offset: OffsetSizeTrait>(offsets: &[Offset]) -> Vec<usize> {
+    offsets.iter().map(|offset| offset.as_usize()).collect()
 }
 
 fn mark_elements(

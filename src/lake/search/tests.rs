@@ -288,48 +288,48 @@ impl ObjectStore for Counting {
 
     async fn put_opts(
         &self,
-        _: &Path,
-        _: object_store::PutPayload,
-        _: object_store::PutOptions,
+        location: &Path,
+        payload: object_store::PutPayload,
+        options: object_store::PutOptions,
     ) -> object_store::Result<object_store::PutResult> {
-        unimplemented!("only read")
+        self.inner.put_opts(location, payload, options).await
     }
 
     async fn put_multipart_opts(
         &self,
-        _: &Path,
-        _: object_store::PutMultipartOptions,
+        location: &Path,
+        options: object_store::PutMultipartOptions,
     ) -> object_store::Result<Box<dyn object_store::MultipartUpload>> {
-        unimplemented!("only read")
+        self.inner.put_multipart_opts(location, options).await
     }
 
     fn delete_stream(
         &self,
-        _: futures::stream::BoxStream<'static, object_store::Result<Path>>,
+        locations: futures::stream::BoxStream<'static, object_store::Result<Path>>,
     ) -> futures::stream::BoxStream<'static, object_store::Result<Path>> {
-        unimplemented!("only read")
+        self.inner.delete_stream(locations)
     }
 
     fn list(
         &self,
-        _: Option<&Path>,
+        prefix: Option<&Path>,
     ) -> futures::stream::BoxStream<'static, object_store::Result<object_store::ObjectMeta>> {
-        unimplemented!("only read")
+        self.inner.list(prefix)
     }
 
     async fn list_with_delimiter(
         &self,
-        _: Option<&Path>,
+        prefix: Option<&Path>,
     ) -> object_store::Result<object_store::ListResult> {
-        unimplemented!("only read")
+        self.inner.list_with_delimiter(prefix).await
     }
 
     async fn copy_opts(
         &self,
-        _: &Path,
-        _: &Path,
-        _: object_store::CopyOptions,
+        from: &Path,
+        to: &Path,
+        options: object_store::CopyOptions,
     ) -> object_store::Result<()> {
-        unimplemented!("only read")
+        self.inner.copy_opts(from, to, options).await
     }
 }
