@@ -22,7 +22,7 @@ use crate::lake::raw::{first_position, time_rule};
 use crate::lake::rows::{KafkaPosition, RowsError};
 use crate::lake::site::Site;
 use crate::lake::sort::SortError;
-use crate::lake::subject::{Suppression, kept_by_law};
+use crate::lake::subject::{FieldRule, Suppression, kept_by_law};
 use crate::policy::DatasetPolicy;
 
 /// Bytes of JSON text that an Avro or Parquet file may come to, since all of it is in memory.
@@ -72,6 +72,7 @@ pub struct Admission {
     keep_from: NaiveDate,
     latest: DateTime<Utc>,
     today: NaiveDate,
+    fields: Vec<FieldRule>,
     suppression: Arc<Suppression>,
     limits: Limits,
 }
@@ -84,6 +85,7 @@ impl Admission {
             keep_from,
             latest: policy.events.max_ahead.after(site.now),
             today: site.now.date_naive(),
+            fields: FieldRule::all(&policy.pii),
             suppression: Arc::clone(&site.suppression),
             limits: match policy.raw.format {
                 RawFormat::Json => Limits::default(),
@@ -236,7 +238,11 @@ impl Object<'_> {
         let time = match event.time(&admission.rule) {
             Ok(time) if time <= admission.latest => time,
             Ok(_) => return self.quarantine(offset, bytes, Reason::TimeAhead),
-            Err(_) if admission.suppression.covers_at_any_time(event, pii) => {
+            Err(_)
+                if admission
+                    .suppression
+                    .covers_at_any_time(event, &admission.fields) =>
+            {
                 self.admitted.entry.counts.suppressed += 1;
                 return;
             }
@@ -248,7 +254,7 @@ impl Object<'_> {
         entry.last_date = Some(entry.last_date.map_or(date, |last| last.max(date)));
         if date < admission.keep_from {
             entry.counts.expired += 1;
-        } else if admission.suppression.covers(event, time, pii) {
+        } else if admission.suppression.covers(event, time, &admission.fields) {
             self.come_late(event, time, ordinal);
         } else {
             self.row(event, time, (ordinal, bytes.len() as u64));

@@ -13,6 +13,7 @@ use crate::lake::raw::{self, Rewritten, time_rule};
 use crate::lake::rows::is_redacted;
 use crate::lake::s3::{ObjectVersion, by_key};
 use crate::lake::site::Site;
+use crate::lake::subject::FieldRule;
 use crate::lake::tables::{Change, DataFile, Table, TableError};
 use crate::plan::{Purge, Retain, RetainCurated};
 use crate::policy::{DatasetPolicy, S3Location};
@@ -112,15 +113,16 @@ async fn trim(
     key: &str,
 ) -> Result<Trimmed, S3Error> {
     let rule = time_rule(&policy.events);
+    let fields = FieldRule::all(&policy.pii);
     let goes = |record: &Record<'_>| {
         let Ok(event) = &record.content else {
             return site.suppression.mentions(record.bytes, &policy.pii);
         };
         match decode::event_time(event, &rule) {
             Ok(time) => {
-                time.date_naive() < keep_from || site.suppression.covers(event, time, &policy.pii)
+                time.date_naive() < keep_from || site.suppression.covers(event, time, &fields)
             }
-            Err(_) => site.suppression.covers_at_any_time(event, &policy.pii),
+            Err(_) => site.suppression.covers_at_any_time(event, &fields),
         }
     };
     // An earlier step of this run may have rewritten the object: look what lies there now.

@@ -15,7 +15,7 @@ use crate::decode::{Document, FieldPath, Json, Number};
 use crate::policy::{Compare, IdentifyingFields, TOGETHER};
 
 pub use redaction::{kept_by_law, redact};
-pub use roster::{Roster, Sought, Subject};
+pub use roster::{FieldRule, Roster, Sought, Subject};
 pub use suppression::{Suppressed, Suppression, SuppressionError};
 #[cfg(test)]
 pub use token::contains_token;

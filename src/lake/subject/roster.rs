@@ -43,21 +43,36 @@ struct Claim {
     is_named: bool,
 }
 
-#[derive(Debug)]
-struct Field {
-    fields: IdentifyingFields,
-    compare: Compare,
+/// Fields that identify people in one table, with what their values are worth.
+#[derive(Debug, Clone)]
+pub struct FieldRule {
+    pub(super) fields: IdentifyingFields,
+    pub(super) compare: Compare,
     /// Its values say whose an event is.
-    is_owner: bool,
+    pub(super) is_owner: bool,
     /// Links lead here.
     is_linked: bool,
+}
+
+impl FieldRule {
+    /// All of a table's: made once, and used for every event.
+    pub fn all(pii: &PiiPolicy) -> Vec<Self> {
+        let linked = pii.linked();
+        let rule = |fields: IdentifyingFields| Self {
+            compare: pii.compare(&fields.kind),
+            is_owner: pii.owners.contains(&fields.kind),
+            is_linked: fields.paths.iter().any(|path| linked.contains(path)),
+            fields,
+        };
+        pii.fields().into_iter().map(rule).collect()
+    }
 }
 
 /// Subjects, as the events of one table name them. They are known by their position in the list that the
 /// roster was made from.
 #[derive(Debug)]
 pub struct Roster {
-    fields: Vec<Field>,
+    fields: Vec<FieldRule>,
     claims: HashMap<Identifier, Vec<Claim>>,
     until: Vec<DateTime<Utc>>,
     words: Option<Words>,
@@ -74,15 +89,8 @@ struct Words {
 impl Roster {
     /// A roster of `subjects` for the table whose policy `pii` is.
     pub fn new(pii: &PiiPolicy, subjects: &[Subject]) -> Self {
-        let linked = pii.linked();
-        let field = |fields: IdentifyingFields| Field {
-            compare: pii.compare(&fields.kind),
-            is_owner: pii.owners.contains(&fields.kind),
-            is_linked: fields.paths.iter().any(|path| linked.contains(path)),
-            fields,
-        };
         let mut roster = Self {
-            fields: pii.fields().into_iter().map(field).collect(),
+            fields: FieldRule::all(pii),
             claims: HashMap::new(),
             until: subjects.iter().map(|subject| subject.until).collect(),
             words: None,

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use futures::{StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 
-use super::{Fields, canonical_text, identifiers_in, redact};
+use super::{FieldRule, Fields, canonical_text, identifiers_in, redact};
 use crate::decode::{Document, Json};
 use crate::lake::error::{S3Error, S3ErrorKind};
 use crate::lake::key::{Hasher, Key, KeyError, Purpose};
@@ -146,20 +146,20 @@ impl Suppression {
     }
 
     /// Whether this event may not come back, its own time being unknown.
-    pub fn covers_at_any_time(&self, event: &impl Fields, pii: &PiiPolicy) -> bool {
-        self.covers(event, DateTime::<Utc>::MIN_UTC, pii)
+    pub fn covers_at_any_time(&self, event: &impl Fields, rules: &[FieldRule]) -> bool {
+        self.covers(event, DateTime::<Utc>::MIN_UTC, rules)
     }
 
     /// Whether this event of this time may not come back. An event that names somebody else does not
     /// become the subject's by an id that people share.
-    pub fn covers(&self, event: &impl Fields, time: DateTime<Utc>, pii: &PiiPolicy) -> bool {
+    pub fn covers(&self, event: &impl Fields, time: DateTime<Utc>, rules: &[FieldRule]) -> bool {
         let Some(hasher) = &self.hasher else {
             return false;
         };
         let (mut is_linked, mut names_owner) = (false, false);
-        for field in pii.fields() {
-            let is_owner = pii.owners.contains(&field.kind);
-            for identifier in identifiers_in(event, &field, pii.compare(&field.kind)) {
+        for rule in rules {
+            let is_owner = rule.is_owner;
+            for identifier in identifiers_in(event, &rule.fields, rule.compare) {
                 let hash = hasher.hash(&identifier.canonical_form());
                 let entry = (identifier.kind, hash);
                 let listed = |list: &BTreeMap<(String, String), DateTime<Utc>>| {
