@@ -69,6 +69,13 @@ pub fn writer<Target: Write + Send>(
     ArrowWriter::try_new(target, Arc::clone(schema), Some(properties))
 }
 
+/// Bytes that a column's dictionary may grow to in a row group of so many rows, before values are written in
+/// place: one for each row. Values that hardly repeat cost more in a dictionary: each has to be looked up, and
+/// the numbers that stand for them do not compress.
+pub fn dictionary_limit(rows: usize) -> usize {
+    rows.max(ROW_GROUP_ROWS)
+}
+
 /// The codec of our files.
 pub fn zstd() -> Compression {
     Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL).unwrap_or_default())
@@ -113,6 +120,7 @@ fn writer_properties(
         .set_compression(zstd())
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
+        .set_dictionary_page_size_limit(dictionary_limit(ROW_GROUP_ROWS))
         .set_created_by(format!("{OWN_WRITER} {}", env!("CARGO_PKG_VERSION")));
     if !sorting.is_empty() {
         properties = properties.set_sorting_columns(Some(sorting));

@@ -29,7 +29,7 @@ use parquet::schema::types::ColumnDescriptor;
 
 use super::old_file::{OpenFile, refused};
 use crate::decode::FieldPath;
-use crate::lake::parquet_files::{FALSE_HITS, zstd};
+use crate::lake::parquet_files::{FALSE_HITS, dictionary_limit, zstd};
 use crate::lake::sort::column_at;
 
 /// No filter is written for fewer false hits than this, however empty the old one is.
@@ -127,6 +127,7 @@ impl Model {
             .set_writer_version(writer_version(old))
             .set_max_row_group_row_count(None)
             .set_max_row_group_bytes(None)
+            .set_dictionary_page_size_limit(dictionary_limit(rows))
             .set_offset_index_disabled(self.metadata.offset_index().is_none())
             .set_sorting_columns(sorting);
         for (leaf, chunk) in old.columns().iter().enumerate() {
