@@ -17,8 +17,8 @@ use crate::retention;
 use inbox::Inbox;
 use request::{OpenRequest, RequestError};
 
-/// A log is read in one request a commit; so many are still quick.
-const CHECKPOINT_AFTER: u64 = 50;
+/// A log is read in one request a commit. Delta's own default (`delta.checkpointInterval`).
+const CHECKPOINT_AFTER: u64 = 10;
 
 /// Why no plan could be made.
 #[derive(Debug, thiserror::Error)]
