@@ -7,7 +7,7 @@ use super::verify::{Coverage, Quarry, Sample, verify};
 use crate::lake::error::S3Error;
 use crate::lake::site::Site;
 use crate::lake::subject::Identifier;
-use crate::policy::Policies;
+use crate::policy::{Policies, TOGETHER};
 
 /// What a scan covered and found.
 pub type Scan = Coverage;
@@ -22,20 +22,27 @@ pub async fn scan(
     verify(site.s3.read(), policies, &quarries, Sample::All).await
 }
 
-/// What to look for of a request's subject. An identifier that is made up of several fields is looked for
-/// as none of them alone: each may be many people's.
+/// What to look for of a request's subject.
 pub fn quarry(open: &OpenRequest, policies: &Policies) -> Quarry {
-    let is_single = |kind: &str| {
+    let is_composite = |kind: &str| {
         let mut datasets = policies.datasets.iter();
-        !datasets.any(|policy| policy.pii.composites.contains_key(kind))
+        datasets.any(|policy| policy.pii.composites.contains_key(kind))
     };
+    let named = open.written.0.iter().cloned();
+    let (composites, identifiers): (Vec<_>, Vec<_>) =
+        named.partition(|(kind, _)| is_composite(kind));
+    let parts = |text: &str| text.split(TOGETHER).map(str::to_owned).collect();
+    let composites = composites.into_iter();
     let linked = open.linked.iter();
-    let linked = linked.map(|Identifier { kind, text }| (kind.clone(), text.clone()));
-    let named = open.written.0.iter().filter(|(kind, _)| is_single(kind));
     Quarry {
         request: open.request.id.clone(),
-        identifiers: named.cloned().collect(),
-        linked: linked.filter(|(kind, _)| is_single(kind)).collect(),
+        identifiers,
+        composites: composites
+            .map(|(kind, text)| (kind, parts(&text)))
+            .collect(),
+        linked: linked
+            .map(|Identifier { kind, text }| (kind.clone(), text.clone()))
+            .collect(),
         cutoff: open.request.until(),
     }
 }

@@ -324,3 +324,49 @@ fn events_within_the_grace_after_a_request_are_still_the_subjects() {
     assert_eq!(left.len(), 1);
     assert!(left[0].contains("05:00:01"), "{left:?}");
 }
+
+#[test]
+fn an_identifier_of_two_fields_is_both_in_one_object() {
+    let lake = small_lake();
+    lake.change_policy(
+        "datasets/cart.yaml",
+        "user_id: [userId]",
+        "user_id: [userId]\n    member: [club and number, cards.club and cards.number]",
+    );
+    let hers = [
+        of(r#""club": "gold", "number": 17"#),
+        of(r#""cards": [{"club": "tin", "number": 3}, {"club": "gold", "number": "17"}]"#),
+    ];
+    let others = [
+        of(r#""club": "gold", "number": 18"#),
+        of(r#""club": "gold", "other": {"number": 17}"#),
+        of(r#""cards": [{"club": "gold", "number": 3}, {"club": "tin", "number": 17}]"#),
+    ];
+    put(&lake, "cart", 0, &others);
+    put(&lake, "cart", 100, &hers);
+    lake.run(NOW);
+    let before = events(&lake, "cart");
+    assert_eq!(before.len(), 5);
+    let id = lake.request_erasure(NOW, "member=gold and 17");
+    let verify = ["erase", "verify", &id, "--identifier", "-"];
+    let found = lake.command_with(NOW, &verify, "member=gold and 17\n");
+    found.expect_exit(1);
+    assert!(
+        found.stdout.contains("value at an identifier field"),
+        "{}",
+        found.stdout
+    );
+
+    lake.run(NOW);
+    assert_eq!(lake.request_states(NOW), ["certified"]);
+    let after = events(&lake, "cart");
+    assert_eq!(after.len(), 3, "{after:#?}");
+    assert!(after.iter().all(|event| before.contains(event)));
+    let nothing = lake.command_with(NOW, &verify, "member=gold and 17\n");
+    nothing.expect_exit(0);
+    assert!(
+        nothing.stdout.contains("nothing found"),
+        "{}",
+        nothing.stdout
+    );
+}

@@ -9,6 +9,7 @@ use lakewarden::lake::connect::Connection;
 use lakewarden::lake::s3::ReadS3;
 use lakewarden::policy::Policies;
 
+use crate::support::events::{bucket, raw_key};
 use crate::support::lake::time;
 use crate::support::{Lake, NOW, traces};
 
@@ -19,6 +20,7 @@ fn verified(lake: &Lake, cutoff: &str) -> Coverage {
     let quarries = [Quarry {
         request: "sample".into(),
         identifiers: vec![("user_id".into(), SUBJECT_SAMPLE.into())],
+        composites: Vec::new(),
         linked: Vec::new(),
         cutoff: time(cutoff),
     }];
@@ -61,4 +63,42 @@ fn later_events_do_not_stand_in_the_way() {
     assert_eq!(coverage.traces, []);
     assert!(coverage.later_events > 0);
     assert!(coverage.is_clean());
+}
+
+#[test]
+fn by_hand_it_asks_for_the_identifier_again_and_tells_what_it_covered() {
+    let lake = Lake::after_a_night();
+    let id = lake.request_erasure(NOW, &format!("user_id={SUBJECT_SAMPLE}"));
+    lake.run(NOW);
+    let verify = |more: &[&str], identifier: &str| {
+        let arguments = [&["erase", "verify", &id], more].concat();
+        lake.command_with(NOW, &arguments, &format!("{identifier}\n"))
+    };
+    let given = ["--identifier", "-"];
+    let subject = format!("user_id={SUBJECT_SAMPLE}");
+    verify(&[], "").expect_exit(2);
+    verify(&given, "user_id=somebody").expect_exit(2);
+    let clean = verify(&given, &subject);
+    clean.expect_exit(0).does_not_mention(SUBJECT_SAMPLE);
+    assert!(clean.stdout.contains("nothing found"), "{}", clean.stdout);
+    assert!(
+        clean.stdout.contains("not known any more"),
+        "{}",
+        clean.stdout
+    );
+
+    let some = ["--identifier", "-", "--sample", "0.2", "--output", "json"];
+    let sampled = verify(&some, &subject).json();
+    assert!(sampled["left_out"].as_u64().unwrap() > 0, "{sampled}");
+
+    let event = format!(r#"{{"userId": "{SUBJECT_SAMPLE}", "timestamp": "2026-11-01T08:00:00Z"}}"#);
+    lake.store(NOW)
+        .put(bucket("cart"), &raw_key("cart", 7, 0), event);
+    let found = verify(&given, &subject);
+    found.expect_exit(1).does_not_mention(SUBJECT_SAMPLE);
+    assert!(
+        found.stdout.contains("value at an identifier field"),
+        "{}",
+        found.stdout
+    );
 }

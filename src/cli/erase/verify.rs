@@ -34,6 +34,7 @@ fn share(text: &str) -> Result<f64, String> {
 pub async fn main(global: &Global, lake: &Opened, arguments: &Verify) -> Result<(), Failure> {
     let (request, etag) = find(lake, &arguments.id).await?;
     let open = opened(lake, arguments, request, etag)?;
+    let is_closed = open.request.sealed.is_none();
     let quarry = quarry(&open, &lake.policies);
     let sample = arguments.sample.map_or(Sample::All, Sample::Share);
     let reader = lake.reader();
@@ -41,7 +42,11 @@ pub async fn main(global: &Global, lake: &Opened, arguments: &Verify) -> Result<
     let mut found = found.map_err(Failure::from_error)?;
     let coverage = found.remove(&arguments.id).unwrap_or_default();
     let clean = coverage.is_clean();
-    crate::cli::print(global, &Shown(coverage))?;
+    let shown = Shown {
+        coverage,
+        linked_ids_looked_for: !is_closed,
+    };
+    crate::cli::print(global, &shown)?;
     if clean {
         return Ok(());
     }
@@ -94,12 +99,16 @@ fn opened(
 
 /// What was covered and found.
 #[derive(Debug, serde::Serialize)]
-#[serde(transparent)]
-struct Shown(Coverage);
+struct Shown {
+    #[serde(flatten)]
+    coverage: Coverage,
+    /// Of a closed request nobody knows them any more.
+    linked_ids_looked_for: bool,
+}
 
 impl fmt::Display for Shown {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let coverage = &self.0;
+        let coverage = &self.coverage;
         for (place, amount) in &coverage.looked_at {
             writeln!(
                 formatter,
@@ -120,6 +129,12 @@ impl fmt::Display for Shown {
             "{} raw records and {} rows decoded; {} events from after the request; {} mentions",
             coverage.records, coverage.rows, coverage.later_events, coverage.mentions
         )?;
+        if !self.linked_ids_looked_for {
+            writeln!(
+                formatter,
+                "the request is closed: ids that were linked to the subject are not known any more"
+            )?;
+        }
         for trace in &coverage.traces {
             writeln!(
                 formatter,

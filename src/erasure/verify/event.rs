@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 
+use super::composite::{self, PartField, SeenPart};
 use super::coverage::Form;
 use super::search::{Hit, Searcher, Standing, TELLING};
 
@@ -41,6 +42,7 @@ struct Sighting {
 #[derive(Debug, Default)]
 pub(super) struct Event {
     sightings: Vec<Sighting>,
+    parts: Vec<SeenPart>,
     /// Whether a field that says whose the event is has a value.
     pub names_someone: bool,
     /// What stands where the time is expected; none for what is no time.
@@ -55,6 +57,22 @@ impl Event {
             _ if is_long => How::Telling,
             _ => How::Doubtful,
         });
+    }
+
+    /// A term is the whole value of a field that holds parts of identifiers. `objects`: those that the field
+    /// is in, outermost first.
+    pub fn see_part(
+        &mut self,
+        searcher: &Searcher,
+        term: usize,
+        fields: &[PartField],
+        objects: Option<&[usize]>,
+    ) {
+        for part in composite::seen(searcher, term, fields, objects) {
+            if !self.parts.contains(&part) {
+                self.parts.push(part);
+            }
+        }
     }
 
     /// A term turns up somewhere else. `values_tell`: a short one that stands as a value means it there.
@@ -88,7 +106,7 @@ impl Event {
 
     /// Whether anything was seen.
     pub fn is_of_interest(&self) -> bool {
-        !self.sightings.is_empty()
+        !self.sightings.is_empty() || !self.parts.is_empty()
     }
 
     /// The terms that were seen.
@@ -100,6 +118,7 @@ impl Event {
     pub fn join(&mut self, part: Self) {
         self.names_someone |= part.names_someone;
         self.times.extend(part.times);
+        self.parts.extend(part.parts);
         for sighting in part.sightings {
             if !self.sightings.contains(&sighting) {
                 self.sightings.push(sighting);
@@ -118,20 +137,26 @@ impl Event {
 
     /// Adds what the event gives away. `form`: what a term elsewhere is called.
     pub fn judge(&self, searcher: &Searcher, form: Form, findings: &mut Findings) {
-        let quarries: BTreeSet<usize> = self.sightings.iter().map(|one| one.quarry).collect();
+        let whole = composite::whole(searcher, &self.parts);
+        let mut quarries: BTreeSet<usize> = self.sightings.iter().map(|one| one.quarry).collect();
+        quarries.extend(&whole);
         for quarry in quarries {
+            let has_whole = whole.contains(&quarry);
             let seen = || {
                 self.sightings
                     .iter()
                     .filter(move |one| one.quarry == quarry)
             };
-            let names_subject = seen().any(|one| one.how == How::Field && !one.linked);
+            let names_subject = has_whole || seen().any(|one| one.how == How::Field && !one.linked);
             let is_others = self.names_someone && !names_subject;
             let belongs = |one: &Sighting| one.linked && one.how != How::Doubtful;
             let is_subjects = names_subject || !is_others && seen().any(belongs);
             if is_subjects && self.is_after(searcher.cutoffs.get(quarry)) {
                 *findings.later.entry(quarry).or_default() += 1;
                 continue;
+            }
+            if has_whole {
+                findings.traces.insert((quarry, Form::Field));
             }
             for sighting in seen().filter(|one| !(one.linked && is_others)) {
                 match sighting.how {
@@ -159,7 +184,8 @@ fn is_telling(searcher: &Searcher, hit: &Hit) -> bool {
 
 impl Findings {
     /// Adds what bytes give away that are no event. `any_length`: short texts count too where they stand
-    /// as a value; elsewhere they have to have [`TELLING`] characters at least.
+    /// as a value, and so do parts of identifiers that are there whole; elsewhere texts have to have
+    /// [`TELLING`] characters at least.
     pub fn add_hits(&mut self, searcher: &Searcher, hits: &[Hit], any_length: bool, form: Form) {
         for hit in hits {
             let is_telling = is_telling(searcher, hit);
@@ -173,6 +199,11 @@ impl Findings {
                     self.mentions.insert(claim.quarry);
                 }
             }
+        }
+        if any_length {
+            let whole = composite::whole_in_record(searcher, hits);
+            self.traces
+                .extend(whole.into_iter().map(|quarry| (quarry, form)));
         }
     }
 }

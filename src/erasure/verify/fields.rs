@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use chrono::FixedOffset;
 
+use super::composite::{PartField, common_depth};
 use crate::policy::{DatasetPolicy, EventsPolicy, Policies, TimeUnit};
 
 /// Where in an event something stands; none where no field of interest can be below.
@@ -16,6 +17,8 @@ pub(super) struct Field {
     below: HashMap<String, usize>,
     /// The kinds of identifier that it holds.
     pub kinds: Vec<String>,
+    /// Of which identifiers it holds only a part.
+    pub parts: Vec<PartField>,
     /// Whether its value says whose the event is.
     pub names_owner: bool,
     pub role: Role,
@@ -71,12 +74,22 @@ impl Fields {
     pub fn of_events(policy: &DatasetPolicy) -> Self {
         let mut fields = Self::empty(&policy.events);
         let linked = policy.pii.linked();
-        for identifying in policy.pii.fields() {
+        for (group, identifying) in policy.pii.fields().into_iter().enumerate() {
             // Of what identifies somebody only together with other fields, none says whose an event is.
             if let [path] = identifying.paths.as_slice() {
                 let field = fields.at_path(path.names());
                 field.kinds.push(identifying.kind);
                 field.names_owner = !linked.contains(path);
+                continue;
+            }
+            let depth = common_depth(&identifying.paths);
+            for (position, path) in identifying.paths.iter().enumerate() {
+                fields.at_path(path.names()).parts.push(PartField {
+                    kind: identifying.kind.clone(),
+                    group,
+                    position,
+                    depth: Some(depth),
+                });
             }
         }
         fields
@@ -113,6 +126,7 @@ impl Fields {
             None => Self::without_time(),
         };
         fields.nature = Nature::Curated;
+        let mut groups = 0..;
         for policy in &policies.datasets {
             for (kind, paths) in &policy.pii.identifiers {
                 for name in paths.iter().filter_map(|path| path.names().last()) {
@@ -121,6 +135,23 @@ impl Fields {
                     if !field.kinds.contains(kind) {
                         field.kinds.push(kind.clone());
                     }
+                }
+            }
+            let composites = policy.pii.composites.iter();
+            let composites =
+                composites.flat_map(|(kind, all)| all.iter().map(move |one| (kind, one)));
+            for ((kind, paths), group) in composites.zip(&mut groups) {
+                for (position, path) in paths.iter().enumerate() {
+                    let name = path.names().last().map(std::slice::from_ref);
+                    fields
+                        .at_path(name.unwrap_or_default())
+                        .parts
+                        .push(PartField {
+                            kind: kind.clone(),
+                            group,
+                            position,
+                            depth: None,
+                        });
                 }
             }
         }
@@ -135,6 +166,8 @@ impl Fields {
         fields.nature = Nature::Own;
         for field in &mut fields.all {
             field.names_owner = false;
+            // Least and greatest values of columns stand there side by side, and are nobody's together.
+            field.parts.clear();
         }
         fields
     }

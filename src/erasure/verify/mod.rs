@@ -24,6 +24,9 @@
 //! too; but digits with more digits beside them are another number. A *mention* is counted and does not
 //! withhold a certificate: `22` may be anything.
 //!
+//! - An identifier that is made up of several fields is a trace where its parts are the values of those
+//!   fields in one object of an event, or all stand as values in one broken record. Elsewhere it is not
+//!   looked for: alone, a part may be anybody's.
 //! - Another value of an identifier field is another customer's, however alike: `ana@example.org` is not
 //!   found in `susana@example.org` there.
 //! - Numbers in the program's own files and in logs are counts and sizes; they count under the last name of
@@ -39,6 +42,7 @@
 //! time, and a few megabytes a decompressor, whatever comes out of it; a row group of a foreign Parquet
 //! file and an Avro container are in memory whole.
 
+mod composite;
 mod coverage;
 mod event;
 mod fields;

@@ -1,11 +1,12 @@
 //! Whom to look for: the identifiers of all requests as terms, each distinct text once, however many
-//! requests name it.
+//! requests name it, and however many parts of identifiers it is.
 
 use std::collections::HashMap;
 use std::fmt;
 
 use chrono::{DateTime, Utc};
 
+use super::composite::{Composite, Part};
 use super::forms::LONG;
 
 /// The subject of one request. Its `Debug` shows no identifier.
@@ -15,6 +16,8 @@ pub struct Quarry {
     pub request: String,
     /// The subject's identifiers: kind, and text as people write it.
     pub identifiers: Vec<(String, String)>,
+    /// Those that are made up of several fields: kind, and the texts of its parts.
+    pub composites: Vec<(String, Vec<String>)>,
     /// Other ids that belong to the subject: kind and text. An event that holds one and names somebody
     /// else is somebody else's.
     pub linked: Vec<(String, String)>,
@@ -47,34 +50,70 @@ pub(super) struct Term {
     /// The integer that it is the usual spelling of.
     pub number: Option<i128>,
     pub claims: Vec<Claim>,
+    /// Of which identifiers it is only a part.
+    pub parts: Vec<Part>,
 }
 
 /// All texts of all quarries.
-pub(super) fn terms(quarries: &[Quarry]) -> Vec<Term> {
-    let mut terms: Vec<Term> = Vec::new();
-    let mut index_of: HashMap<&str, usize> = HashMap::new();
-    for (quarry, subject) in quarries.iter().enumerate() {
+#[derive(Default)]
+pub(super) struct Terms<'a> {
+    pub terms: Vec<Term>,
+    pub composites: Vec<Composite>,
+    index_of: HashMap<&'a str, usize>,
+}
+
+impl<'a> Terms<'a> {
+    pub fn of(quarries: &'a [Quarry]) -> Self {
+        let mut terms = Self::default();
+        for (quarry, subject) in quarries.iter().enumerate() {
+            terms.push_singles(quarry, subject);
+            terms.push_composites(quarry, subject);
+        }
+        terms
+    }
+
+    fn push_singles(&mut self, quarry: usize, subject: &'a Quarry) {
         let named = subject.identifiers.iter().map(|one| (one, false));
         let linked = subject.linked.iter().map(|one| (one, true));
         for ((kind, text), linked) in named.chain(linked) {
             if text.is_empty() {
                 continue;
             }
-            let index = *index_of.entry(text).or_insert(terms.len());
-            if index == terms.len() {
-                terms.push(Term::new(text));
-            }
             let claim = Claim {
                 quarry,
                 kind: kind.clone(),
                 linked,
             };
-            if let Some(term) = terms.get_mut(index) {
-                term.claims.push(claim);
-            }
+            self.term(text).claims.push(claim);
         }
     }
-    terms
+
+    fn push_composites(&mut self, quarry: usize, subject: &'a Quarry) {
+        for (kind, texts) in &subject.composites {
+            let composite = self.composites.len();
+            for (position, text) in texts.iter().enumerate() {
+                let part = Part {
+                    composite,
+                    position,
+                };
+                self.term(text).parts.push(part);
+            }
+            self.composites.push(Composite {
+                quarry,
+                kind: kind.clone(),
+                parts: texts.len(),
+            });
+        }
+    }
+
+    fn term(&mut self, text: &'a str) -> &mut Term {
+        let index = *self.index_of.entry(text).or_insert(self.terms.len());
+        if index == self.terms.len() {
+            self.terms.push(Term::new(text));
+        }
+        // Every index is that of a term.
+        &mut self.terms[index]
+    }
 }
 
 impl Term {
@@ -86,6 +125,7 @@ impl Term {
             number: number.filter(|number| number.to_string() == text),
             text: text.to_owned(),
             claims: Vec::new(),
+            parts: Vec::new(),
         }
     }
 }

@@ -10,8 +10,9 @@ use std::ops::Range;
 use aho_corasick::{AhoCorasick, AhoCorasickKind, BuildError, MatchKind};
 use chrono::{DateTime, Utc};
 
+use super::composite::Composite;
 use super::forms::{Spelling, spellings};
-use super::quarry::{Quarry, Term, terms};
+use super::quarry::{Quarry, Term, Terms};
 
 /// Shorter texts turn up in dates and counts everywhere.
 pub(super) const TELLING: usize = 5;
@@ -49,6 +50,7 @@ pub(super) struct Hits {
 /// All terms, ready to be looked for.
 pub(super) struct Searcher {
     pub terms: Vec<Term>,
+    pub composites: Vec<Composite>,
     /// By quarry.
     pub cutoffs: Vec<DateTime<Utc>>,
     automaton: AhoCorasick,
@@ -67,7 +69,9 @@ enum Pattern {
 
 impl Searcher {
     pub fn new(quarries: &[Quarry]) -> Result<Self, BuildError> {
-        let terms = terms(quarries);
+        let Terms {
+            terms, composites, ..
+        } = Terms::of(quarries);
         let mut patterns = Vec::new();
         let (mut by_text, mut by_number) = (HashMap::<String, Vec<usize>>::new(), HashMap::new());
         for (index, term) in terms.iter().enumerate() {
@@ -97,6 +101,7 @@ impl Searcher {
             .build(&texts)?;
         Ok(Self {
             terms,
+            composites,
             cutoffs: quarries.iter().map(|quarry| quarry.cutoff).collect(),
             automaton,
             patterns,

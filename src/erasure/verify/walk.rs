@@ -8,6 +8,7 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
+use super::composite::PartField;
 use super::event::Event;
 use super::fields::{Fields, Role, Spot};
 use super::search::Searcher;
@@ -25,6 +26,9 @@ pub(super) struct Walk<'a> {
     pub event: Event,
     /// The broken records that it keeps, and in which form.
     pub records: Vec<(Role, String)>,
+    /// The objects around the present value, outermost first; none if it may belong to any.
+    pub objects: Option<Vec<usize>>,
+    objects_so_far: usize,
     opened: usize,
 }
 
@@ -36,6 +40,8 @@ impl<'a> Walk<'a> {
             has_exponent,
             event: Event::default(),
             records: Vec::new(),
+            objects: Some(Vec::new()),
+            objects_so_far: 0,
             opened: 0,
         }
     }
@@ -50,6 +56,7 @@ impl<'a> Walk<'a> {
     /// Walks through the text of `_rescued`: members named by pointers, each a list of values.
     pub fn through_rescued(&mut self, text: &[u8]) -> serde_json::Result<()> {
         let mut parser = serde_json::Deserializer::from_slice(text);
+        self.objects = None;
         let mut root = At::new(self, Fields::ROOT);
         root.by_pointer = true;
         root.deserialize(&mut parser)?;
@@ -68,6 +75,7 @@ impl<'a> Walk<'a> {
             if field.role == Role::Time {
                 self.see_time(Written::Text(text));
             }
+            self.see_parts(self.searcher.terms_of_text(text), &field.parts);
             if !field.kinds.is_empty() && self.see_identifier(text, &field.kinds) {
                 return;
             }
@@ -83,6 +91,16 @@ impl<'a> Walk<'a> {
             }
             self.event
                 .see_hit(self.searcher, &hit, self.fields.values_tell());
+        }
+    }
+
+    fn see_parts(&mut self, terms: impl IntoIterator<Item = usize>, fields: &[PartField]) {
+        if fields.is_empty() {
+            return;
+        }
+        for term in terms {
+            let objects = self.objects.as_deref();
+            self.event.see_part(self.searcher, term, fields, objects);
         }
     }
 
@@ -140,6 +158,7 @@ impl<'a> Walk<'a> {
                 self.see_time(written);
             }
             kinds = &field.kinds;
+            self.see_parts(term, &field.parts);
         }
         let is_count = self.fields.numbers_are_counts() && kinds.is_empty();
         if let Some(term) = term
@@ -152,6 +171,19 @@ impl<'a> Walk<'a> {
     fn see_time(&mut self, written: Written<'_>) {
         let time = moment(written, self.fields.clock);
         self.event.times.push(time);
+    }
+
+    fn enter_object(&mut self) {
+        self.objects_so_far += 1;
+        if let Some(objects) = &mut self.objects {
+            objects.push(self.objects_so_far);
+        }
+    }
+
+    fn leave_object(&mut self) {
+        if let Some(objects) = &mut self.objects {
+            objects.pop();
+        }
     }
 
     fn see_no_time(&mut self, spot: Spot) {
@@ -248,6 +280,7 @@ impl<'de> Visitor<'de> for At<'_, '_> {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
         self.walk.see_no_time(self.spot);
         let (walk, around, by_pointer) = (self.walk, self.spot, self.by_pointer);
+        walk.enter_object();
         loop {
             let name = Name {
                 walk: &mut *walk,
@@ -255,6 +288,7 @@ impl<'de> Visitor<'de> for At<'_, '_> {
                 by_pointer,
             };
             let Some(spot) = members.next_key_seed(name)? else {
+                walk.leave_object();
                 return Ok(());
             };
             members.next_value_seed(At::new(&mut *walk, spot))?;

@@ -97,12 +97,18 @@ impl FileLook {
         values.dedup();
         for value in values.into_iter().filter(|value| texts.is_valid(*value)) {
             let bytes = texts.value(value);
-            let mut walk = self.walk();
+            let mut walk = self.walk_at(leaf, value);
             self.see_text(&mut walk, spot, bytes);
             let event = rows.entry(leaf.row_of(value)).or_default();
             held.extend(walk.event.terms().map(|term| (index, term)));
             event.join(walk.event);
         }
+    }
+
+    fn walk_at(&self, leaf: &Leaf, value: usize) -> Walk<'_> {
+        let mut walk = self.walk();
+        walk.objects = Some(leaf.objects_of(value));
+        walk
     }
 
     /// Looks at one text as a value of a column.
@@ -135,7 +141,7 @@ impl FileLook {
         let mut see_integers = |numbers: &mut dyn Iterator<Item = Option<i128>>| {
             for (value, number) in numbers.enumerate() {
                 if let Some(number) = number.filter(|one| self.is_term(*one)) {
-                    let mut walk = self.walk();
+                    let mut walk = self.walk_at(leaf, value);
                     walk.see_integer(spot, number);
                     see(value, walk);
                 }
@@ -156,7 +162,7 @@ impl FileLook {
                 let is_term = |one: &f64| self.searcher.term_of_float(*one, true).is_some();
                 for (value, number) in numbers.as_primitive::<Float64Type>().iter().enumerate() {
                     if let Some(number) = number.filter(is_term) {
-                        let mut walk = self.walk();
+                        let mut walk = self.walk_at(leaf, value);
                         walk.see_float(spot, number);
                         see(value, walk);
                     }

@@ -63,6 +63,7 @@ async fn each_request_is_answered_for_itself_in_one_pass() {
         .map(|number| Quarry {
             request: format!("r{number}"),
             identifiers: vec![("user_id".into(), format!("{}", 9_000_000 + number))],
+            composites: Vec::new(),
             linked: Vec::new(),
             cutoff: CUTOFF.parse().unwrap(),
         })

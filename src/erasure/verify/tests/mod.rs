@@ -1,5 +1,6 @@
 //! A trace is found wherever it lies, and what only looks like one is not.
 
+mod composite;
 mod lake;
 mod planted;
 mod random;
@@ -30,13 +31,17 @@ const LAKE: &str = "lake";
 const ADA: &str = "789456";
 const MAIL: &str = "ada@example.org";
 const SESSION: &str = "s-4711-ada-x";
+/// Of an identifier that is made up of two fields.
+const CLUB: &str = "gold";
+const NUMBER: &str = "17";
 
 fn policies() -> Policies {
     let lake = "version: 1\nlake: s3://lake/\nkey: { env: LAKEWARDEN_KEY }\n";
     let cart = "version: 1\ndataset: cart\nraw: { location: s3://raw/cart/ }\n\
         events: { time: timestamp, zone: UTC }\ntable: { sort_by: [userId] }\n\
         schema: { on_new_field: add }\nretention: { keep: 2 years }\n\
-        pii: { identifiers: { user_id: [userId, buyer.ids], email: [mail] } }\n";
+        pii: { identifiers: { user_id: [userId, buyer.ids], email: [mail], \
+        member: [club and number, cards.club and cards.number] } }\n";
     let files = [("lake.yaml", lake), ("datasets/cart.yaml", cart)];
     Policies::parse(&files.map(|(path, text)| (path.to_owned(), text.to_owned()))).unwrap()
 }
@@ -46,6 +51,7 @@ fn quarry() -> Quarry {
     Quarry {
         request: "one".into(),
         identifiers: vec![pair("user_id", ADA), pair("email", MAIL)],
+        composites: vec![("member".into(), vec![CLUB.into(), NUMBER.into()])],
         linked: vec![pair("session", SESSION)],
         cutoff: CUTOFF.parse().unwrap(),
     }

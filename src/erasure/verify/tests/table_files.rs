@@ -7,7 +7,7 @@ use arrow::array::{
     TimestampMicrosecondArray,
 };
 use arrow::buffer::OffsetBuffer;
-use arrow::datatypes::{DataType, Field};
+use arrow::datatypes::Field;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use parquet::arrow::ArrowWriter;
@@ -17,18 +17,18 @@ use parquet::file::properties::WriterProperties;
 use super::{ADA, EARLIER, LAKE, LATER, Lake, MAIL, RAW, SESSION, coverage_of, forms};
 use crate::erasure::verify::Coverage;
 
-const EVENTS: &str = "events/cart/event_date=2026-11-19/a.parquet";
-const CURATED: &str = "curated/journeys/event_date=2026-11-19/a.parquet";
+pub(super) const EVENTS: &str = "events/cart/event_date=2026-11-19/a.parquet";
+pub(super) const CURATED: &str = "curated/journeys/event_date=2026-11-19/a.parquet";
 
-fn texts(values: &[Option<&str>]) -> ArrayRef {
+pub(super) fn texts(values: &[Option<&str>]) -> ArrayRef {
     Arc::new(StringArray::from(values.to_vec()))
 }
 
-fn integers(values: &[i64]) -> ArrayRef {
+pub(super) fn integers(values: &[i64]) -> ArrayRef {
     Arc::new(Int64Array::from(values.to_vec()))
 }
 
-fn times(values: &[&str]) -> ArrayRef {
+pub(super) fn times(values: &[&str]) -> ArrayRef {
     let micros = values.iter().map(|time| {
         let time: DateTime<Utc> = time.parse().unwrap();
         time.timestamp_micros()
@@ -36,8 +36,14 @@ fn times(values: &[&str]) -> ArrayRef {
     Arc::new(TimestampMicrosecondArray::from_iter_values(micros).with_timezone("UTC"))
 }
 
-fn file(columns: Vec<(&str, ArrayRef)>) -> Bytes {
+pub(super) fn file(columns: Vec<(&str, ArrayRef)>) -> Bytes {
     file_with(columns, WriterProperties::builder().build())
+}
+
+pub(super) fn list(values: ArrayRef, offsets: &[i32]) -> ArrayRef {
+    let field = Arc::new(Field::new("item", values.data_type().clone(), true));
+    let offsets = OffsetBuffer::new(offsets.to_vec().into());
+    Arc::new(ListArray::new(field, offsets, values, None))
 }
 
 fn file_with(columns: Vec<(&str, ArrayRef)>, properties: WriterProperties) -> Bytes {
@@ -126,12 +132,7 @@ async fn what_was_rescued_stands_where_its_pointer_says() {
 
 #[tokio::test]
 async fn nested_columns_keep_their_path_and_row() {
-    let ids: ArrayRef = Arc::new(ListArray::new(
-        Arc::new(Field::new("item", DataType::Int64, true)),
-        OffsetBuffer::new(vec![0, 1, 3].into()),
-        integers(&[5, 6, 789_456]),
-        None,
-    ));
+    let ids = list(integers(&[5, 6, 789_456]), &[0, 1, 3]);
     let buyer = |name: &str| -> ArrayRef {
         let field = Arc::new(Field::new(name, ids.data_type().clone(), true));
         Arc::new(StructArray::new(
