@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::support::events::{ADA, BOB, bucket, event, lines, raw_key, small_lake};
-use crate::support::{NOW, traces};
+use crate::support::lake::LAKE_BUCKET;
+use crate::support::{NOW, tables, traces};
 
 const NEXT_NIGHT: &str = "2026-11-21T03:00:00Z";
 
@@ -100,4 +101,41 @@ fn an_archived_version_keeps_the_request_open_until_it_is_restored() {
     lake.store(NOW).remove_all(cart, &key);
     lake.run(NEXT_NIGHT);
     assert_eq!(lake.request_states(NEXT_NIGHT), ["certified"]);
+}
+
+#[test]
+fn nothing_is_called_purged_while_a_lock_keeps_a_table_file() {
+    let lake = small_lake();
+    lake.run(NOW);
+    let root = lake.lake_file("");
+    let store = lake.store(NOW);
+    for file in tables::live_files(&lake.lake_file("events/cart")).into_keys() {
+        let key = file.strip_prefix(&root).unwrap().to_str().unwrap();
+        let bytes = std::fs::read(&file).unwrap();
+        store.put_locked(
+            LAKE_BUCKET,
+            key,
+            bytes,
+            "GOVERNANCE",
+            "2026-11-25T00:00:00Z",
+        );
+    }
+    drop(store);
+    let id = lake.request_erasure(NOW, &format!("user_id={ADA}"));
+    let history = || {
+        let show = ["erase", "show", &id, "--output", "json"];
+        let shown = lake.command(NOW, &show).json();
+        shown[0]["details"]["history"].to_string()
+    };
+    let report = lake.run(NOW);
+    let findings = report["findings"].to_string();
+    assert!(
+        findings.contains("can go from 2026-11-25 00:00 UTC on"),
+        "{findings}"
+    );
+    assert!(history().contains("erased"), "{}", history());
+    assert!(!history().contains("purged"), "{}", history());
+    lake.run("2026-11-25T03:00:00Z");
+    assert_eq!(lake.request_states(NOW), ["certified"]);
+    assert!(history().contains("purged"), "{}", history());
 }

@@ -35,7 +35,7 @@ pub struct Outcome {
     pub scan: Scan,
 }
 
-/// Scans for the subjects of `requests`, all of which are purged by now, in one pass, and certifies those of
+/// Scans for the subjects of `requests`, in one pass, after all that may go is purged, and certifies those of
 /// whom nothing is left; the others are to be erased again. One whose certificate stands already, because
 /// a run was killed right after issuing it, keeps that one and is not scanned for.
 pub async fn certify(
@@ -57,9 +57,6 @@ pub async fn certify(
             office.conclude(open).await?;
             continue;
         }
-        if open.request.state == State::Erased {
-            office.pass(open, State::Purged).await?;
-        }
         pending.push(open);
     }
     if pending.is_empty() {
@@ -77,6 +74,10 @@ pub async fn certify(
         let Some(scan) = scans.remove(&open.request.id) else {
             continue;
         };
+        // Object Lock keeps versions from being purged, and there may be some that nobody knew of.
+        if scan.traces.is_empty() && open.request.state == State::Erased {
+            office.pass(open, State::Purged).await?;
+        }
         if scan.is_clean() {
             if open.request.state != State::Verified {
                 office.pass(open, State::Verified).await?;

@@ -14,7 +14,7 @@ pub enum State {
     Planned,
     /// No reader of a table sees the subject; replaced files may wait for their grace.
     Erased,
-    /// The replaced files and older versions are gone.
+    /// The replaced files and older versions are gone: a scan has found no bytes of the subject.
     Purged,
     /// A scan has found nothing.
     Verified,
