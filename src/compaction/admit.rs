@@ -23,7 +23,7 @@ use crate::lake::rows::{KafkaPosition, RowsError};
 use crate::lake::site::Site;
 use crate::lake::sort::SortError;
 use crate::lake::subject::{FieldRule, Suppression, kept_by_law};
-use crate::policy::DatasetPolicy;
+use crate::policy::{DatasetPolicy, Horizon};
 
 /// Bytes of JSON text that an Avro or Parquet file may come to, since all of it is in memory.
 const MOST_CONTAINER_TEXT: u64 = 96 * 1024 * 1024;
@@ -69,7 +69,7 @@ pub struct Admitted {
 pub struct Admission {
     pub policy: DatasetPolicy,
     rule: TimeRule,
-    keep_from: NaiveDate,
+    keep_from: Horizon,
     latest: DateTime<Utc>,
     today: NaiveDate,
     fields: Vec<FieldRule>,
@@ -78,7 +78,7 @@ pub struct Admission {
 }
 
 impl Admission {
-    pub fn new(site: &Site, policy: &DatasetPolicy, keep_from: NaiveDate) -> Self {
+    pub fn new(site: &Site, policy: &DatasetPolicy, keep_from: Horizon) -> Self {
         Self {
             policy: policy.clone(),
             rule: time_rule(&policy.events),
@@ -252,7 +252,7 @@ impl Object<'_> {
         let entry = &mut self.admitted.entry;
         entry.first_date = Some(entry.first_date.map_or(date, |first| first.min(date)));
         entry.last_date = Some(entry.last_date.map_or(date, |last| last.max(date)));
-        if date < admission.keep_from {
+        if !admission.keep_from.keeps(time) {
             entry.counts.expired += 1;
         } else if admission.suppression.covers(event, time, &admission.fields) {
             self.come_late(event, time, ordinal);

@@ -48,7 +48,7 @@ const BATCH_OBJECTS: usize = 100_000;
 /// The steps that compact what is new.
 pub fn plan(policy: &DatasetPolicy, facts: &DatasetFacts, now: DateTime<Utc>) -> Vec<Step> {
     let new = new_objects(facts);
-    let keep_from = policy.retention.keep.before_date(now.date_naive());
+    let keep_from = policy.retention.horizon(now);
     batches(&new)
         .into_iter()
         .enumerate()

@@ -94,11 +94,10 @@ fn events(policy: &DatasetPolicy, bytes: &[u8], cap: u64, now: DateTime<Utc>) ->
     };
     let plain = Plain::of(bytes, policy.raw.format, &limits);
     let rule = time_rule(&policy.events);
-    let keep_from = policy.retention.keep.before_date(now.date_naive());
+    let keep_from = policy.retention.horizon(now);
     let latest = policy.events.max_ahead.after(now);
     let is_admitted = |event: &Json| {
-        decode::event_time(event, &rule)
-            .is_ok_and(|time| time <= latest && time.date_naive() >= keep_from)
+        decode::event_time(event, &rule).is_ok_and(|time| time <= latest && keep_from.keeps(time))
     };
     let records = plain.records(&limits).into_iter();
     records

@@ -78,7 +78,10 @@ impl Lake {
         let step = Compact {
             dataset: "cart".into(),
             objects,
-            keep_from: "2024-11-20".parse().unwrap(),
+            keep_from: "2024-11-20T00:00:00Z"
+                .parse::<DateTime<Utc>>()
+                .unwrap()
+                .into(),
         };
         apply(&self.site, &self.policy, &step).await.unwrap()
     }

@@ -48,7 +48,7 @@ pub async fn apply(
     };
     let rows = query(policy, &inputs, facts, days.as_ref()).await?;
     check(policy, &rows).await?;
-    let keep_from = policy.retention.keep.before_date(site.now.date_naive());
+    let keep_from = policy.retention.horizon(site.now).first_day();
     let mut parts = partitions(policy, &rows)?;
     parts.retain(|day, _| *day >= keep_from);
     let other_day = days

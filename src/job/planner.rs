@@ -11,9 +11,10 @@ use crate::lake::discovery::Look;
 use crate::lake::facts::{Facts, FactsError, Grace, Places, TableFacts};
 use crate::lake::key::{Key, KeyError};
 use crate::lake::s3::{ObjectVersion, ReadS3};
+use crate::lake::tables::DataFile;
 use crate::plan::{Action, Checkpoint, PlacedUpload, Plan, RequestReport, Step, named_raw};
 use crate::policy::Policies;
-use crate::retention;
+use crate::retention::{self, RetentionError};
 use inbox::Inbox;
 use request::{OpenRequest, RequestError};
 
@@ -26,6 +27,9 @@ pub enum PlanError {
     /// The state of the lake.
     #[error("{0}")]
     Facts(#[from] FactsError),
+    /// What of tables is too old.
+    #[error("{0}")]
+    Retention(#[from] RetentionError),
     /// The requests.
     #[error("{0}")]
     Requests(#[from] RequestError),
@@ -83,6 +87,7 @@ pub async fn plan(
     let facts = Facts::gather(s3, policies, &look).await?;
     let reach = erasure::reach(s3, policies, &facts, &mut requests).await?;
     inbox::note_preview(&mut requests, &reach);
+    let straddling = retention::straddling(s3, policies, &facts, now).await?;
     let unfinished = uploads::unfinished(s3, policies, &requests).await;
     let unfinished = unfinished.map_err(FactsError::from)?;
     let lineage = curation::lineage(policies, &facts).await?;
@@ -93,6 +98,7 @@ pub async fn plan(
         sealed_remains: &sealed_remains,
         inbox: &inbox,
         unfinished: &unfinished,
+        straddling: &straddling,
         now,
         steps: Vec::new(),
         removers: BTreeMap::new(),
@@ -154,6 +160,7 @@ struct Night<'a> {
     sealed_remains: &'a [ObjectVersion],
     inbox: &'a Inbox,
     unfinished: &'a [PlacedUpload],
+    straddling: &'a BTreeMap<String, Vec<DataFile>>,
     now: DateTime<Utc>,
     steps: Vec<Step>,
     /// Steps that remove files of a table.
@@ -266,7 +273,9 @@ impl Night<'_> {
                 continue;
             };
             let tonight = compactions.get(&policy.name).map_or(&[][..], Vec::as_slice);
-            let kept = retention::plan(policy, facts, tonight, self.now);
+            let straddling = self.straddling.get(&policy.name);
+            let straddling = straddling.map_or(&[][..], Vec::as_slice);
+            let kept = retention::plan(policy, facts, straddling, tonight, self.now);
             let erased = erasure::plan(policy, facts, reach, self.requests, tonight);
             self.push(&policy.name, erased);
             retain.push((&policy.name, kept));
@@ -288,7 +297,7 @@ impl Night<'_> {
                 compactions: compactions.get(&policy.name).map_or(&[][..], Vec::as_slice),
                 erasure: erases.then_some(erasure.as_str()),
             };
-            let keep_from = policy.retention.keep.before_date(self.now.date_naive());
+            let keep_from = policy.retention.horizon(self.now).first_day();
             let step = compaction::plan_fold(policy, &facts.events.files, keep_from, earlier);
             if let Some(step) = step {
                 let removers = self.removers.entry(policy.name.clone()).or_default();

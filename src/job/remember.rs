@@ -64,7 +64,7 @@ mod tests {
             action: Action::Compact(Compact {
                 dataset: (*dataset).to_owned(),
                 objects: Vec::new(),
-                keep_from: chrono::NaiveDate::MIN,
+                keep_from: DateTime::<Utc>::MIN_UTC.into(),
             }),
         };
         let steps = datasets.iter().map(step).collect();

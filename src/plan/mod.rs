@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::lake::discovery::Coverage;
 use crate::lake::s3::{ObjectVersion, Upload};
 use crate::lake::tables::DataFile;
+use crate::policy::Horizon;
 
 pub use requests::RequestReport;
 pub use saved::{PlanFileError, Stale, named_raw, read, refuse_if_stale};
@@ -107,8 +108,8 @@ pub struct Compact {
     pub dataset: String,
     /// The objects, all of them current versions.
     pub objects: Vec<ObjectVersion>,
-    /// Events with an older date are not admitted.
-    pub keep_from: NaiveDate,
+    /// Older events are not admitted.
+    pub keep_from: Horizon,
 }
 
 /// Small files of an event table to fold into files near its target size.
@@ -177,10 +178,13 @@ pub struct Erase {
 pub struct Retain {
     /// The dataset.
     pub dataset: String,
-    /// The oldest date that stays.
-    pub keep_from: NaiveDate,
+    /// What is older goes.
+    pub keep_from: Horizon,
     /// Table files of older partitions.
     pub files: Vec<DataFile>,
+    /// Table files of the line's own day that hold older rows too: those rows go.
+    #[serde(default)]
+    pub straddling: Vec<DataFile>,
     /// Raw object versions that go whole.
     pub raw: Vec<ObjectVersion>,
     /// All versions of raw objects that straddle the line, or hold events of erased subjects: those

@@ -4,12 +4,14 @@
 
 use std::collections::BTreeMap;
 
-use chrono::FixedOffset;
+use chrono::{DateTime, FixedOffset, NaiveDate, Utc};
+use chrono_tz::Tz;
 
 use super::column_types;
 use super::discovery::{self, DiscoveryPolicy};
 use super::error::{PolicyError, Position, Report, ValueError};
 use super::field_path;
+use super::horizon::{self, Horizon};
 use super::location::S3Location;
 use super::names::{check_partition, check_version, name_of_file};
 use super::pii::{self, PiiPolicy, days_or_longer};
@@ -117,8 +119,22 @@ pub enum OnNewField {
 /// How long rows are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetentionPolicy {
-    /// Counted from `event_date`, in days, months or years of the calendar.
+    /// In days, months or years of the calendar.
     pub keep: Span,
+    /// Where the days are counted.
+    pub zone: Tz,
+}
+
+impl RetentionPolicy {
+    /// What happened before it is no longer kept at `now`.
+    pub fn horizon(&self, now: DateTime<Utc>) -> Horizon {
+        Horizon::at(now, self.keep, self.zone)
+    }
+
+    /// The first moment at which nothing of `day` (in UTC) is kept any more.
+    pub fn leaves_at(&self, day: NaiveDate) -> DateTime<Utc> {
+        horizon::leaves_at(day, self.keep, self.zone)
+    }
 }
 
 const FILE: &[Key] = &[
@@ -156,7 +172,10 @@ const SCHEMA: &[Key] = &[
     Key::new("max_new_columns", "1000"),
     Key::new("types", "{ userId: text }"),
 ];
-pub(super) const RETENTION: &[Key] = &[Key::new("keep", "2 years")];
+pub(super) const RETENTION: &[Key] = &[
+    Key::new("keep", "2 years"),
+    Key::new("zone", "Europe/Berlin"),
+];
 const DEFAULT_FILE_SIZE: ByteSize = ByteSize::new(256 << 20);
 /// What S3 copies in one request.
 const LARGEST_FILE: ByteSize = ByteSize::new(5 << 30);
@@ -276,8 +295,12 @@ fn schema(file: &Section<'_>) -> Option<SchemaPolicy> {
 /// The section `retention`, which curated tables have too.
 pub(super) fn retention(file: &Section<'_>) -> Option<RetentionPolicy> {
     let section = file.section("retention", RETENTION)?;
-    let keep = section.required("keep", days_or_longer)?;
-    Some(RetentionPolicy { keep })
+    let keep = section.required("keep", days_or_longer);
+    let zone = section.or_default("zone", Tz::UTC, horizon::zone);
+    Some(RetentionPolicy {
+        keep: keep?,
+        zone: zone?,
+    })
 }
 
 /// Compressed JSON needs no word of its own: its first bytes tell.

@@ -27,6 +27,7 @@ mod erasure;
 mod error;
 mod field_path;
 mod folder;
+mod horizon;
 mod lake;
 mod location;
 mod names;
@@ -53,6 +54,7 @@ pub use dataset::{
 pub use discovery::{DatePattern, DiscoveryPolicy, KeyRule};
 pub use erasure::ErasurePolicy;
 pub use error::{PolicyError, PolicyErrors, ValueError};
+pub use horizon::Horizon;
 pub use lake::{KeySource, LakePolicy};
 pub use location::S3Location;
 pub use pii::{Compare, IdentifyingFields, OnErasure, PiiPolicy, Redaction, Replacement, TOGETHER};

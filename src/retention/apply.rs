@@ -3,20 +3,19 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use chrono::NaiveDate;
-
 use crate::decode::{self, Record};
 use crate::lake::error::S3Error;
 use crate::lake::facts::{FactsError, Grace, TableFacts};
 use crate::lake::ledger::{Entry, Ledger};
 use crate::lake::raw::{self, Rewritten, time_rule};
-use crate::lake::rows::is_redacted;
+use crate::lake::rows::{RowsError, is_redacted};
 use crate::lake::s3::{ObjectVersion, by_key};
 use crate::lake::site::Site;
 use crate::lake::subject::FieldRule;
 use crate::lake::tables::{Change, DataFile, Table, TableError};
+use crate::lake::trim::{Trimmed, without_older};
 use crate::plan::{Purge, Retain, RetainCurated};
-use crate::policy::{DatasetPolicy, S3Location};
+use crate::policy::{DatasetPolicy, Horizon, S3Location};
 
 /// Why a retention step failed. What it had not done yet, the next run does.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +26,9 @@ pub enum RetentionError {
     /// A table.
     #[error("{0}")]
     Table(#[from] TableError),
+    /// Table files.
+    #[error("{0}")]
+    Rows(#[from] RowsError),
     /// Reading the state of a table.
     #[error("{0}")]
     Facts(#[from] FactsError),
@@ -57,7 +59,7 @@ pub async fn apply(
     tonight: &[Entry],
 ) -> Result<Retained, RetentionError> {
     let mut done = Retained {
-        rows: drop_files(site, &site.places.events(&policy.name), &step.files).await?,
+        rows: drop_rows(site, &site.places.events(&policy.name), step).await?,
         ..Retained::default()
     };
     let bucket = &policy.raw.location.bucket;
@@ -86,8 +88,8 @@ pub async fn apply(
     }
     for key in keys {
         match trim(site, policy, &ledger, step.keep_from, key).await {
-            Ok(Trimmed::Records(records)) => done.raw_trimmed += records,
-            Ok(Trimmed::Damaged) => {
+            Ok(TrimmedRaw::Records(records)) => done.raw_trimmed += records,
+            Ok(TrimmedRaw::Damaged) => {
                 done.blocked.push(format!(
                     "{key}: part of it cannot be read, so it is not trimmed"
                 ));
@@ -99,7 +101,7 @@ pub async fn apply(
     Ok(done)
 }
 
-enum Trimmed {
+enum TrimmedRaw {
     Records(u64),
     Damaged,
 }
@@ -109,9 +111,9 @@ async fn trim(
     site: &Site,
     policy: &DatasetPolicy,
     ledger: &Ledger,
-    keep_from: NaiveDate,
+    keep_from: Horizon,
     key: &str,
-) -> Result<Trimmed, S3Error> {
+) -> Result<TrimmedRaw, S3Error> {
     let rule = time_rule(&policy.events);
     let fields = FieldRule::all(&policy.pii);
     let goes = |record: &Record<'_>| {
@@ -119,9 +121,7 @@ async fn trim(
             return site.suppression.mentions(record.bytes, &policy.pii);
         };
         match decode::event_time(event, &rule) {
-            Ok(time) => {
-                time.date_naive() < keep_from || site.suppression.covers(event, time, &fields)
-            }
+            Ok(time) => !keep_from.keeps(time) || site.suppression.covers(event, time, &fields),
             Err(_) => site.suppression.covers_at_any_time(event, &fields),
         }
     };
@@ -134,50 +134,81 @@ async fn trim(
     let same_key = by_key(&versions).remove(key).unwrap_or_default();
     Ok(
         match raw::rewrite(site, policy, ledger, &same_key, &goes).await? {
-            Rewritten::Without(records) => Trimmed::Records(records),
-            Rewritten::Untouched | Rewritten::Moved => Trimmed::Records(0),
-            Rewritten::Damaged => Trimmed::Damaged,
+            Rewritten::Without(records) => TrimmedRaw::Records(records),
+            Rewritten::Untouched | Rewritten::Moved => TrimmedRaw::Records(0),
+            Rewritten::Damaged => TrimmedRaw::Damaged,
         },
     )
 }
 
 /// Takes out of a curated table what is too old; answers how many rows.
 pub async fn apply_curated(site: &Site, step: &RetainCurated) -> Result<u64, RetentionError> {
-    drop_files(site, &site.places.curated(&step.table), &step.files).await
+    let folder = site.places.curated(&step.table);
+    let Some(mut table) = Table::open(Arc::clone(&site.store), &folder).await? else {
+        return Ok(0);
+    };
+    let change = Change {
+        remove: due(&table, &step.files)?,
+        ..Change::default()
+    };
+    commit(site, &mut table, change).await
 }
 
-/// Takes files out of a table; answers how many rows. A file that an earlier step of this run has
-/// replaced since the plan was made is found by its day.
-async fn drop_files(
-    site: &Site,
-    folder: &S3Location,
-    files: &[DataFile],
-) -> Result<u64, RetentionError> {
-    if files.is_empty() {
+/// Takes out of an event table the files that are too old, and the older rows of those that straddle the
+/// line; answers how many rows.
+async fn drop_rows(site: &Site, folder: &S3Location, step: &Retain) -> Result<u64, RetentionError> {
+    if step.files.is_empty() && step.straddling.is_empty() {
         return Ok(0);
     }
     let Some(mut table) = Table::open(Arc::clone(&site.store), folder).await? else {
         return Ok(0);
     };
+    let mut change = Change {
+        remove: due(&table, &step.files)?,
+        ..Change::default()
+    };
+    if !step.straddling.is_empty() {
+        let day = step.keep_from.first_day();
+        let live = table.files()?.into_iter();
+        let stay = live.filter(|file| file.event_date == day && !change.remove.contains(file));
+        for file in stay.collect::<Vec<_>>() {
+            match without_older(site, folder, &file, step.keep_from.from()).await? {
+                Trimmed::Untouched => continue,
+                Trimmed::Into(new) => change.add.push(new),
+                Trimmed::Gone => {}
+            }
+            change.remove.push(file);
+        }
+    }
+    commit(site, &mut table, change).await
+}
+
+/// The live files that go. One that an earlier step of this run has put in another's place since the plan
+/// was made is found by its day.
+fn due(table: &Table, files: &[DataFile]) -> Result<Vec<DataFile>, TableError> {
     let is_due = |live: &DataFile| {
         let same_day = |file: &&DataFile| file.event_date == live.event_date;
         // Of a day that stays, the redacted rows may go.
         let whole_day = |file: &DataFile| !is_redacted(&file.path) || file.path == live.path;
         files.iter().filter(same_day).any(whole_day)
     };
-    let remove: Vec<DataFile> = table.files()?.into_iter().filter(is_due).collect();
-    if remove.is_empty() {
+    Ok(table.files()?.into_iter().filter(is_due).collect())
+}
+
+/// Answers how many rows went.
+async fn commit(site: &Site, table: &mut Table, change: Change) -> Result<u64, RetentionError> {
+    if change.remove.is_empty() {
         return Ok(0);
     }
-    let rows = remove.iter().map(|file| file.rows).sum();
+    let rows = |files: &[DataFile]| files.iter().map(|file| file.rows).sum::<u64>();
+    let gone = rows(&change.remove).saturating_sub(rows(&change.add));
     let change = Change {
-        remove,
         deletes: true,
         run: site.run.clone(),
-        ..Change::default()
+        ..change
     };
     table.commit(change, site.now).await?;
-    Ok(rows)
+    Ok(gone)
 }
 
 /// Removes for good what the step names and, where it follows other steps of this run, what they replaced;

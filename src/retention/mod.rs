@@ -8,35 +8,42 @@
 
 mod apply;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, NaiveDate, Utc};
 
-use crate::lake::facts::{DatasetFacts, Grace, TableFacts};
+use crate::lake::facts::{DatasetFacts, Facts, Grace, Places, TableFacts};
 use crate::lake::ledger::{KnownObject, Ledger};
 use crate::lake::rows::is_redacted;
-use crate::lake::s3::{ObjectVersion, by_key};
+use crate::lake::s3::{ObjectVersion, ReadS3, by_key};
 use crate::lake::subject::kept_by_law;
 use crate::lake::tables::DataFile;
+use crate::lake::trim::has_older;
 use crate::plan::{Action, Due, Purge, Retain, RetainCurated, Step, megabytes, total_size};
-use crate::policy::{CuratedPolicy, DatasetPolicy};
+use crate::policy::{CuratedPolicy, DatasetPolicy, Policies};
 
 pub use apply::{Retained, RetentionError, apply, apply_curated, purge};
 
-/// The step that takes out of a dataset what is too old. `compactions` are tonight's, which may bring
-/// more to trim.
+/// The step that takes out of a dataset what is too old. `straddling` are the table files of the line's own
+/// day that hold older rows; `compactions` are tonight's, which may bring more to trim.
 pub fn plan(
     policy: &DatasetPolicy,
     facts: &DatasetFacts,
+    straddling: &[DataFile],
     compactions: &[String],
     now: DateTime<Utc>,
 ) -> Option<Step> {
-    let keep_from = policy.retention.keep.before_date(now.date_naive());
-    let mut files = too_old(&facts.events, keep_from);
-    files.extend(no_longer_kept_by_law(policy, facts, keep_from, now));
-    let (raw, trim) = raw_fates(policy, facts, keep_from, now);
+    let keep_from = policy.retention.horizon(now);
+    let first_day = keep_from.first_day();
+    let mut files = too_old(&facts.events, first_day);
+    files.extend(no_longer_kept_by_law(policy, facts, first_day, now));
+    let (raw, trim) = raw_fates(policy, facts, first_day, now);
     let quarantine = old_quarantine(policy, facts, now);
-    let nothing = files.is_empty() && raw.is_empty() && trim.is_empty() && quarantine.is_empty();
+    let nothing = files.is_empty()
+        && straddling.is_empty()
+        && raw.is_empty()
+        && trim.is_empty()
+        && quarantine.is_empty();
     if nothing && compactions.is_empty() {
         return None;
     }
@@ -48,12 +55,13 @@ pub fn plan(
     } else {
         format!(
             "retain {name} from {keep_from} on ({}): {} table files, {} raw object versions ({}) and {} \
-             quarantine objects go, {} raw object versions are trimmed",
+             quarantine objects go, {} table files and {} raw object versions are trimmed",
             policy.retention.keep,
             files.len(),
             raw.len(),
             megabytes(total_size(&raw)),
             quarantine.len(),
+            straddling.len(),
             trim.len(),
         )
     };
@@ -64,6 +72,7 @@ pub fn plan(
             dataset: name.clone(),
             keep_from,
             files,
+            straddling: straddling.to_vec(),
             raw,
             trim,
             quarantine,
@@ -73,13 +82,41 @@ pub fn plan(
     })
 }
 
+/// The table files of each dataset that hold rows from before its line, on the line's own day. Where days are
+/// counted in UTC there are none.
+pub async fn straddling(
+    s3: &ReadS3,
+    policies: &Policies,
+    facts: &Facts,
+    now: DateTime<Utc>,
+) -> Result<BTreeMap<String, Vec<DataFile>>, RetentionError> {
+    let store = s3.store(&policies.lake.location.bucket)?;
+    let mut straddling = BTreeMap::new();
+    for policy in &policies.datasets {
+        let line = policy.retention.horizon(now);
+        let Some(table) = facts.table(&policy.name).filter(|_| line.splits_a_day()) else {
+            continue;
+        };
+        let folder = Places::new(&policies.lake.location).events(&policy.name);
+        let days = table.files.iter();
+        let mut older = Vec::new();
+        for file in days.filter(|file| file.event_date == line.first_day()) {
+            if has_older(&store, &folder, file, line.from()).await? {
+                older.push(file.clone());
+            }
+        }
+        straddling.insert(policy.name.clone(), older);
+    }
+    Ok(straddling)
+}
+
 /// The step that takes out of a curated table what is too old.
 pub fn plan_curated(
     policy: &CuratedPolicy,
     facts: &TableFacts,
     now: DateTime<Utc>,
 ) -> Option<Step> {
-    let keep_from = policy.retention.keep.before_date(now.date_naive());
+    let keep_from = policy.retention.horizon(now).first_day();
     let files = too_old(facts, keep_from);
     (!files.is_empty()).then(|| Step {
         id: format!("retain-{}", policy.table),
@@ -227,7 +264,7 @@ pub fn due_keys(
     now: DateTime<Utc>,
 ) -> BTreeSet<String> {
     let goes = |known: &KnownObject, at: DateTime<Utc>| {
-        let keep_from = policy.retention.keep.before_date(at.date_naive());
+        let keep_from = policy.retention.horizon(at).first_day();
         !outlives(policy, known, keep_from, at) || holds_what_goes(known, keep_from)
     };
     // What a run compacted is known to the plan after it.
@@ -323,7 +360,7 @@ pub fn due(policy: &DatasetPolicy, facts: &DatasetFacts, now: DateTime<Utc>) -> 
     let mut due = Vec::new();
     if let Some(first) = facts.events.files.iter().map(|file| file.event_date).min() {
         due.push(Due {
-            at: first_moment_without(policy, first),
+            at: policy.retention.leaves_at(first),
             what: format!(
                 "events of {first} leave {} ({})",
                 policy.name, policy.retention.keep
@@ -351,17 +388,6 @@ fn still_there(facts: &DatasetFacts) -> Box<dyn Iterator<Item = &KnownObject> + 
     }
     let current = facts.raw.iter().filter(|version| version.latest);
     Box::new(current.filter_map(|version| facts.ledger.compacted(&version.key, &version.etag)))
-}
-
-/// The first midnight (UTC) at which `day` is no longer kept. Calendar spans are not symmetric, so the
-/// answer is found by the rule itself, from the day after the span upwards.
-fn first_moment_without(policy: &DatasetPolicy, day: NaiveDate) -> DateTime<Utc> {
-    let keep = policy.retention.keep;
-    let midnight = |date: NaiveDate| date.and_time(chrono::NaiveTime::MIN).and_utc();
-    let start = keep.after(midnight(day)).date_naive();
-    let days = start.iter_days().take(8);
-    let first = days.into_iter().find(|date| keep.before_date(*date) > day);
-    midnight(first.unwrap_or(start))
 }
 
 #[cfg(test)]

@@ -153,3 +153,62 @@ fn raw_events(lake: &Lake) -> BTreeMap<&'static str, Vec<(NaiveDate, String)>> {
     }
     found
 }
+
+#[test]
+fn days_are_counted_in_the_policys_zone_and_a_file_that_straddles_the_line_is_trimmed() {
+    let lake = Lake::empty();
+    let keep = "keep: 2 years";
+    let in_berlin = "keep: 2 years\n  zone: Europe/Berlin";
+    lake.change_policy("datasets/cart.yaml", keep, in_berlin);
+    // Berlin was an hour ahead of UTC: its 20 November 2024 began at 23:00.
+    let times = [
+        "2024-11-19T22:59:59.999Z",
+        "2024-11-19T23:00:00Z",
+        "2024-11-20T12:00:00Z",
+        "2024-11-20T22:59:59.999Z",
+        "2024-11-20T23:00:00Z",
+    ];
+    let clicks = times.map(|time| event("cart", BOB, time));
+    let put = |start: u64, events: &[String]| {
+        let key = raw_key("cart", 0, start);
+        lake.store(NOW).put(bucket("cart"), &key, lines(events));
+    };
+    put(0, &clicks);
+    let times_at = |now: &str| {
+        let report = lake.run(now);
+        lake.expect_nothing_to_do(now);
+        let rows = tables::rows(&lake, "cart");
+        let mut left: Vec<String> = rows
+            .iter()
+            .map(|row| serde_json::from_str::<serde_json::Value>(&row.event).unwrap())
+            .map(|event| event["timestamp"].as_str().unwrap().to_owned())
+            .collect();
+        left.sort();
+        (left, report["datasets"]["cart"]["retired_rows"].clone())
+    };
+    assert_eq!(times_at("2026-11-19T22:59:59Z").0, times);
+    let (left, retired) = times_at("2026-11-19T23:00:00Z");
+    assert_eq!(
+        (left, retired),
+        (
+            times[1..]
+                .to_vec()
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+            1.into()
+        )
+    );
+    assert_eq!(times_at("2026-11-20T22:59:59Z").0, times[1..]);
+    // Too old on arrival, though of a day in UTC that is still there.
+    put(
+        100,
+        &[
+            event("cart", BOB, "2024-11-19T22:30:00Z"),
+            event("cart", BOB, "2024-11-19T23:30:00Z"),
+        ],
+    );
+    let (left, _) = times_at("2026-11-20T22:59:59Z");
+    assert_eq!(left.len(), 5, "{left:?}");
+    assert_eq!(times_at("2026-11-20T23:00:00Z").0, times[4..]);
+}

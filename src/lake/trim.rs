@@ -1,0 +1,153 @@
+//! Rows out of table files by the time of their event: what of a partition is older than a line that does
+//! not fall on the partition's own end.
+//!
+//! Footers say which row groups hold something older; only those are read and encoded again.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::TimestampMicrosecondType;
+use chrono::{DateTime, Utc};
+use futures::TryStreamExt;
+use object_store::ObjectStore;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::arrow::async_reader::{ParquetRecordBatchStream, ParquetRecordBatchStreamBuilder};
+use parquet::errors::{ParquetError, Result as ParquetResult};
+
+use super::parquet_files::RangeReader;
+use super::regroup::regroup;
+use super::rows::{RowsError, parquet_error};
+use super::site::Site;
+use super::tables::{DataFile, EVENT_TIME};
+use crate::policy::S3Location;
+
+/// What became of a file.
+#[derive(Debug)]
+pub enum Trimmed {
+    /// It holds nothing older.
+    Untouched,
+    /// This one holds what stays of it.
+    Into(DataFile),
+    /// Nothing of it stays.
+    Gone,
+}
+
+/// Whether a file of the table in `folder` holds a row from before `line`. Changes nothing.
+pub async fn has_older(
+    store: &Arc<dyn ObjectStore>,
+    folder: &S3Location,
+    file: &DataFile,
+    line: DateTime<Utc>,
+) -> Result<bool, RowsError> {
+    let failed = |error: ParquetError| parquet_error(&file.path, &error);
+    let reader = Reader::open(store, folder, file).await.map_err(failed)?;
+    for group in reader.maybe_older(line).map_err(failed)? {
+        let times = reader.times(group).map_err(failed)?;
+        let batches: Vec<RecordBatch> = times.try_collect().await.map_err(failed)?;
+        if batches.iter().any(|batch| younger(batch, line).has_false()) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Writes a file again without its rows from before `line`, and reads it back; the old one stays, and the
+/// caller commits.
+pub async fn without_older(
+    site: &Site,
+    folder: &S3Location,
+    file: &DataFile,
+    line: DateTime<Utc>,
+) -> Result<Trimmed, RowsError> {
+    let failed = |error: ParquetError| parquet_error(&file.path, &error);
+    let reader = Reader::open(&site.store, folder, file).await;
+    let reader = reader.map_err(failed)?;
+    let mut groups = BTreeMap::new();
+    for group in reader.maybe_older(line).map_err(failed)? {
+        let mut batches = reader.rows(group).map_err(failed)?;
+        let (mut kept, mut has_older) = (Vec::new(), false);
+        while let Some(batch) = batches.try_next().await.map_err(failed)? {
+            let stays = younger(&batch, line);
+            has_older |= stays.has_false();
+            let stay = filter_record_batch(&batch, &stays).map_err(|error| failed(error.into()))?;
+            kept.push(stay);
+        }
+        if has_older {
+            kept.retain(|batch| batch.num_rows() > 0);
+            groups.insert(group, kept);
+        }
+    }
+    if groups.is_empty() {
+        return Ok(Trimmed::Untouched);
+    }
+    let regrouped = regroup(site, folder, file, groups).await?;
+    Ok(regrouped.map_or(Trimmed::Gone, |regrouped| Trimmed::Into(regrouped.file)))
+}
+
+/// A file with its footer read.
+struct Reader {
+    ranges: RangeReader,
+    metadata: ArrowReaderMetadata,
+}
+
+impl Reader {
+    async fn open(
+        store: &Arc<dyn ObjectStore>,
+        folder: &S3Location,
+        file: &DataFile,
+    ) -> ParquetResult<Self> {
+        let key = folder.join(&file.path).prefix;
+        let mut ranges = RangeReader::new(Arc::clone(store), &key, file.size);
+        let options = ArrowReaderOptions::new();
+        let metadata = ArrowReaderMetadata::load_async(&mut ranges, options).await?;
+        Ok(Self { ranges, metadata })
+    }
+
+    /// The row groups that hold something older than `line` or do not say.
+    fn maybe_older(&self, line: DateTime<Utc>) -> ParquetResult<Vec<usize>> {
+        let groups = self.metadata.metadata().row_groups();
+        let schema = self.metadata.schema();
+        if schema.index_of(EVENT_TIME).is_err() {
+            return Ok(Vec::new());
+        }
+        let columns = self.metadata.parquet_schema();
+        let converter = StatisticsConverter::try_new(EVENT_TIME, schema, columns)?;
+        let least = converter.row_group_mins(groups)?;
+        let times = least.as_primitive_opt::<TimestampMicrosecondType>();
+        let is_maybe = |group: &usize| {
+            let known = times.filter(|times| times.is_valid(*group));
+            known.is_none_or(|times| times.value(*group) < line.timestamp_micros())
+        };
+        Ok((0..groups.len()).filter(is_maybe).collect())
+    }
+
+    fn rows(&self, group: usize) -> ParquetResult<ParquetRecordBatchStream<RangeReader>> {
+        self.of(group).build()
+    }
+
+    /// The same, the event's time alone.
+    fn times(&self, group: usize) -> ParquetResult<ParquetRecordBatchStream<RangeReader>> {
+        let mask = ProjectionMask::columns(self.metadata.parquet_schema(), [EVENT_TIME]);
+        self.of(group).with_projection(mask).build()
+    }
+
+    fn of(&self, group: usize) -> ParquetRecordBatchStreamBuilder<RangeReader> {
+        let (ranges, metadata) = (self.ranges.clone(), self.metadata.clone());
+        ParquetRecordBatchStreamBuilder::new_with_metadata(ranges, metadata)
+            .with_row_groups(vec![group])
+    }
+}
+
+/// The rows from `line` on. One without a time stays: nobody knows its age.
+fn younger(batch: &RecordBatch, line: DateTime<Utc>) -> BooleanArray {
+    let times = batch.column_by_name(EVENT_TIME);
+    let times = times.and_then(|times| times.as_primitive_opt::<TimestampMicrosecondType>());
+    let line = line.timestamp_micros();
+    let stays =
+        |row: usize| times.is_none_or(|times| times.is_null(row) || times.value(row) >= line);
+    (0..batch.num_rows()).map(|row| Some(stays(row))).collect()
+}
