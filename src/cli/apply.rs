@@ -11,7 +11,7 @@ use super::{Failure, Global};
 pub struct Apply {
     /// A plan as `plan --output json` prints it.
     file: PathBuf,
-    /// The digest of the plan, if it rewrites or deletes raw objects or purges files of a real lake.
+    /// The digest of the plan, if a guard stops it.
     #[arg(long, value_name = "DIGEST")]
     confirm: Option<String>,
 }

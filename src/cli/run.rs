@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use super::open::Opened;
 use super::{Exit, Failure, Global};
 use crate::audit::report::RunReport;
-use crate::job;
+use crate::job::{self, Planned};
 use crate::lake::facts::Places;
 use crate::lake::lease::Lease;
 use crate::lake::s3::WriteS3;
@@ -20,7 +20,7 @@ use crate::plan::Plan;
 /// Arguments of `run`.
 #[derive(Debug, clap::Args)]
 pub struct Run {
-    /// The digest of the plan, if it rewrites or deletes raw objects or purges files of a real lake.
+    /// The digest of the plan, if a guard stops it.
     #[arg(long, value_name = "DIGEST")]
     confirm: Option<String>,
 }
@@ -106,15 +106,13 @@ impl Night<'_> {
         let mut planned = job::plan(s3.read(), &lake.policies, &|| lake.key(), self.now, saved)
             .await
             .map_err(Failure::from_error)?;
-        let plan = match source {
-            Source::Fresh => planned.plan,
-            Source::Saved(saved) => {
-                crate::plan::refuse_if_stale(&saved, &planned.facts, &lake.policies.digest)
-                    .map_err(Failure::from_error)?;
-                *saved
-            }
-        };
-        let may_destroy = may_destroy(lake, &plan, confirm)?;
+        if let Source::Saved(saved) = source {
+            crate::plan::refuse_if_stale(&saved, &planned.facts, &lake.policies.digest)
+                .map_err(Failure::from_error)?;
+            planned = planned.with(&lake.policies, *saved);
+        }
+        let may_destroy = may_destroy(lake, &planned, confirm)?;
+        let seen = planned.seen(&lake.policies);
         planned.facts.forget_listings();
         let folder = Places::new(&lake.policies.lake.location).system("erasure/suppression/");
         let suppression = Suppression::load(s3.read(), &folder, &|| lake.key())
@@ -137,25 +135,19 @@ impl Night<'_> {
             lease_lost: self.lease_lost,
         };
         let key = &|| lake.key();
-        job::apply(
-            &site,
-            &lake.policies,
-            &key,
-            &plan,
-            &planned.facts,
-            planned.requests,
-        )
-        .await
-        .map_err(Failure::from_error)
+        job::apply(&site, &lake.policies, &key, planned, seen)
+            .await
+            .map_err(Failure::from_error)
     }
 }
 
-/// Until there are caps that stop a runaway deletion, a person agrees to the plan by its digest.
-fn may_destroy(lake: &Opened, plan: &Plan, confirm: Option<&str>) -> Result<bool, Failure> {
+/// Whether the run may rewrite and delete. It may unless a guard stops it, and then a person who has read the
+/// plan gives its digest. The first run on a lake leaves what tonight's compaction brings to the next one.
+fn may_destroy(lake: &Opened, planned: &Planned, confirm: Option<&str>) -> Result<bool, Failure> {
     if lake.is_demo {
         return Ok(true);
     }
-    let destructive = plan.destructive();
+    let plan = &planned.plan;
     match confirm {
         Some(digest) if digest == plan.digest => Ok(true),
         Some(_) => Err(Failure::new(
@@ -166,14 +158,18 @@ fn may_destroy(lake: &Opened, plan: &Plan, confirm: Option<&str>) -> Result<bool
             ),
             "read this plan, then give its digest",
         )),
-        None if destructive.is_empty() => Ok(false),
+        None if plan.guards.is_empty() => Ok(planned.last.is_some()),
         None => {
-            let steps: Vec<&str> = destructive.iter().map(|step| step.why.as_str()).collect();
+            let guards: Vec<String> = plan.guards.iter().map(ToString::to_string).collect();
+            let destructive = plan.destructive();
+            let steps = destructive.iter().map(|step| format!("\n    {}", step.why));
             Err(Failure::new(
                 Exit::Confirm,
                 format!(
-                    "this would rewrite or delete for good, and needs to be confirmed:\n  {}",
-                    steps.join("\n  ")
+                    "nothing was done, because a person has to look first:\n  {}\n  this would rewrite or delete \
+                     for good:{}",
+                    guards.join("\n  "),
+                    steps.collect::<String>()
                 ),
                 &format!(
                     "read `lakewarden plan`, then add `--confirm {}`",

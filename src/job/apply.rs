@@ -6,6 +6,7 @@ mod erasing;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::planner::Planned;
 use super::remember::remember;
 use crate::audit::report::{DatasetReport, RunReport};
 use crate::compaction;
@@ -15,13 +16,13 @@ use crate::erasure::request::{Erased, OpenRequest};
 use crate::lake::error::{S3Error, S3ErrorKind};
 use crate::lake::facts::{Facts, FactsError, Grace, TableFacts};
 use crate::lake::key::{Key, KeyError};
+use crate::lake::last_run::LastRun;
 use crate::lake::ledger::{Entry, put_json};
 use crate::lake::s3::PutIf;
 use crate::lake::site::Site;
 use crate::lake::tables::{DataFile, Table};
 use crate::plan::{
-    Action, Checkpoint, Compact, Curate, Fold, Plan, Purge, Retain, RetainCurated, Step,
-    shown_columns,
+    Action, Checkpoint, Compact, Curate, Fold, Purge, Retain, RetainCurated, Step, shown_columns,
 };
 use crate::policy::{CuratedPolicy, DatasetPolicy, Policies, S3Location};
 use crate::retention::{self, RetentionError};
@@ -63,20 +64,25 @@ struct Night<'a> {
     report: RunReport,
 }
 
-/// Carries out `plan`, made from `facts`, and writes the report into the lake.
+/// Carries out a plan and writes the report into the lake, and what was `seen` for the next run.
 pub async fn apply(
     site: &Site,
     policies: &Policies,
     key: &dyn Fn() -> Result<Key, KeyError>,
-    plan: &Plan,
-    facts: &Facts,
-    requests: Vec<OpenRequest>,
+    planned: Planned,
+    seen: LastRun,
 ) -> Result<RunReport, NightError> {
+    let Planned {
+        plan,
+        facts,
+        requests,
+        last,
+    } = &planned;
     let mut night = Night {
         site,
         policies,
         key,
-        requests,
+        requests: requests.clone(),
         tonight: BTreeMap::new(),
         erased: BTreeMap::new(),
         left_out: BTreeSet::new(),
@@ -94,7 +100,10 @@ pub async fn apply(
     night.conclude_erasures().await;
     let certify: Vec<&Step> = plan.steps.iter().filter(is_certify).collect();
     night.certify(&certify).await;
-    night.count_survivors(facts).await?;
+    let after = night.count_survivors(facts).await?;
+    if let Err(error) = night.leave(seen, last.as_ref(), &after).await {
+        night.report.failures.push(error.to_string());
+    }
     if let Err(error) = remember(site, policies, plan, facts, &night.failed).await {
         night.report.failures.push(error.to_string());
     }
@@ -292,7 +301,7 @@ impl<'a> Night<'a> {
     }
 
     /// Every event table must hold what it held, plus what was written, less what was taken out.
-    async fn count_survivors(&mut self, before: &Facts) -> Result<(), FactsError> {
+    async fn count_survivors(&mut self, before: &Facts) -> Result<Facts, FactsError> {
         let after = Facts::tables(self.site.s3.read(), self.policies).await?;
         let rows = |facts: &Facts, name: &str| facts.table(name).map_or(0, TableFacts::rows);
         for (name, report) in &mut self.report.datasets {
@@ -308,7 +317,32 @@ impl<'a> Night<'a> {
                 ));
             }
         }
-        Ok(())
+        Ok(after)
+    }
+
+    /// Leaves what was seen to the next run's guards.
+    async fn leave(
+        &self,
+        mut seen: LastRun,
+        last: Option<&LastRun>,
+        after: &Facts,
+    ) -> Result<(), S3Error> {
+        if self.site.lease_is_lost() {
+            return Ok(());
+        }
+        for (name, known) in &mut seen.tables {
+            let before = last.and_then(|last| last.tables.get(name));
+            // What was shortened and not carried out yet stays a question.
+            if let (Some(before), true) = (before, self.failed.contains(&format!("retain-{name}")))
+            {
+                known.clone_from(before);
+            }
+            known.table = after.table(name).and_then(TableFacts::version);
+        }
+        if last == Some(&seen) {
+            return Ok(());
+        }
+        seen.write(self.site).await
     }
 }
 

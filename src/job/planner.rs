@@ -10,9 +10,12 @@ use crate::erasure::{self, Reach, inbox, request, uploads};
 use crate::lake::discovery::Look;
 use crate::lake::facts::{Facts, FactsError, Grace, Places, TableFacts};
 use crate::lake::key::{Key, KeyError};
+use crate::lake::last_run::LastRun;
 use crate::lake::s3::{ObjectVersion, ReadS3};
 use crate::lake::tables::DataFile;
-use crate::plan::{Action, Checkpoint, PlacedUpload, Plan, RequestReport, Step, named_raw};
+use crate::plan::{
+    Action, Checkpoint, Guard, PlacedUpload, Plan, RequestReport, Step, guards, named_raw, seen,
+};
 use crate::policy::Policies;
 use crate::retention::{self, RetentionError};
 use inbox::Inbox;
@@ -47,6 +50,27 @@ pub struct Planned {
     pub facts: Facts,
     /// Requests that are not certified yet, with their identifiers.
     pub requests: Vec<OpenRequest>,
+    /// What the last run saw.
+    pub last: Option<LastRun>,
+}
+
+impl Planned {
+    /// The same lake, with another plan for it.
+    pub fn with(mut self, policies: &Policies, plan: Plan) -> Self {
+        self.plan = plan;
+        self.plan.guards = self.guards(policies);
+        self
+    }
+
+    /// What this run leaves for the next one's guards.
+    pub fn seen(&self, policies: &Policies) -> LastRun {
+        seen(policies, &self.facts, self.last.as_ref(), &self.plan)
+    }
+
+    fn guards(&self, policies: &Policies) -> Vec<Guard> {
+        let last = self.last.as_ref();
+        guards(policies, &self.facts, last, &self.plan, self.plan.now)
+    }
 }
 
 /// Reads the lake and plans the night. What a `saved` plan names is looked at too.
@@ -111,11 +135,15 @@ pub async fn plan(
     plan.findings.extend(contradictions(policies, &facts)?);
     plan.findings.extend(unlisted(policies, &facts)?);
     plan.requests = open;
-    Ok(Planned {
+    let last = LastRun::read(s3, &places).await;
+    let mut planned = Planned {
         plan,
         facts,
         requests,
-    })
+        last: last.map_err(FactsError::from)?,
+    };
+    planned.plan.guards = planned.guards(policies);
+    Ok(planned)
 }
 
 /// Where policies declare other types than tables have.

@@ -9,6 +9,7 @@ pub mod discovery;
 pub mod error;
 pub mod facts;
 pub mod key;
+pub mod last_run;
 pub mod lease;
 pub mod ledger;
 pub mod parquet_files;

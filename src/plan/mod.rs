@@ -6,6 +6,7 @@
 //! tonight's compaction writes. A plan can be saved and applied later; it is refused if a table has moved or
 //! an object that it names has changed.
 
+mod guards;
 mod requests;
 mod saved;
 mod schema;
@@ -21,6 +22,7 @@ use crate::lake::s3::{ObjectVersion, Upload};
 use crate::lake::tables::DataFile;
 use crate::policy::Horizon;
 
+pub use guards::{Guard, GuardKind, guards, seen};
 pub use requests::RequestReport;
 pub use saved::{PlanFileError, Stale, named_raw, read, refuse_if_stale};
 pub use schema::{FieldChange, FieldFate, SHOWN_FIELDS, SchemaChange, shown_columns, shown_field};
@@ -49,6 +51,9 @@ pub struct Plan {
     /// Erasure requests that are open, the most urgent first. No part of the digest: time passes.
     #[serde(default)]
     pub requests: Vec<RequestReport>,
+    /// What a person has to agree to before a run of this plan goes on. No part of the digest.
+    #[serde(default)]
+    pub guards: Vec<Guard>,
     /// What comes next if nothing else happens.
     pub due: Vec<Due>,
     /// What a person should know.
@@ -292,6 +297,7 @@ impl Plan {
             steps,
             schema: BTreeMap::new(),
             requests: Vec::new(),
+            guards: Vec::new(),
             due: Vec::new(),
             findings: Vec::new(),
             failures: Vec::new(),
@@ -372,6 +378,16 @@ impl fmt::Display for Plan {
         write_coverage(formatter, &self.coverage)?;
         for request in &self.requests {
             writeln!(formatter, "{request}")?;
+        }
+        for guard in &self.guards {
+            writeln!(formatter, "guard: {guard}")?;
+        }
+        if !self.guards.is_empty() {
+            let digest = &self.digest;
+            writeln!(
+                formatter,
+                "a run of this plan waits for `--confirm {digest}`"
+            )?;
         }
         for due in &self.due {
             writeln!(

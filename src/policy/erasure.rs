@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::error::ValueError;
+use super::guards::limit;
 use super::lake::grace;
 use super::pii::Compare;
 use super::section::{Key, Section};
@@ -79,13 +80,6 @@ fn way(text: &str) -> Result<Compare, ValueError> {
         "ignore_case" => Ok(Compare::IgnoreCase),
         "number" => Ok(Compare::Number),
         _ => Err(ValueError::new("it is text, ignore_case or number")),
-    }
-}
-
-fn limit(text: &str) -> Result<u64, ValueError> {
-    match text.parse() {
-        Ok(0) | Err(_) => Err(ValueError::new("it is a whole number of at least 1")),
-        Ok(count) => Ok(count),
     }
 }
 

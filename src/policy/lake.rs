@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::erasure::{self, ErasurePolicy};
 use super::error::{PolicyError, Report, ValueError};
+use super::guards::{self, GuardsPolicy};
 use super::location::S3Location;
 use super::names::check_version;
 use super::section::{Key, Section};
@@ -33,6 +34,8 @@ pub struct LakePolicy {
     pub key: KeySource,
     /// What holds for erasure requests in all datasets.
     pub erasure: ErasurePolicy,
+    /// What a run may take away unasked.
+    pub guards: GuardsPolicy,
 }
 
 impl LakePolicy {
@@ -69,6 +72,7 @@ const FILE: &[Key] = &[
     Key::new("spill", "/var/tmp/lakewarden"),
     Key::new("key", "{ env: LAKEWARDEN_KEY }"),
     Key::new("erasure", erasure::SAMPLE),
+    Key::new("guards", guards::SAMPLE),
 ];
 
 const KEY: &[Key] = &[
@@ -100,6 +104,7 @@ fn lake(file: &Section<'_>) -> Option<LakePolicy> {
     let spill = file.or_default("spill", None, |text| absolute(text).map(Some));
     let key = key_source(file);
     let erasure = erasure::read(file);
+    let guards = guards::read(file);
     Some(LakePolicy {
         location: location?,
         readers_grace: readers_grace?,
@@ -108,6 +113,7 @@ fn lake(file: &Section<'_>) -> Option<LakePolicy> {
         spill: spill?,
         key: key?,
         erasure: erasure?,
+        guards: guards?,
     })
 }
 

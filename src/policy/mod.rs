@@ -27,6 +27,7 @@ mod erasure;
 mod error;
 mod field_path;
 mod folder;
+mod guards;
 mod horizon;
 mod lake;
 mod location;
@@ -54,6 +55,7 @@ pub use dataset::{
 pub use discovery::{DatePattern, DiscoveryPolicy, KeyRule};
 pub use erasure::ErasurePolicy;
 pub use error::{PolicyError, PolicyErrors, ValueError};
+pub use guards::GuardsPolicy;
 pub use horizon::Horizon;
 pub use lake::{KeySource, LakePolicy};
 pub use location::S3Location;

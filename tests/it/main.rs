@@ -26,6 +26,7 @@ mod erasure_requests;
 mod first_night;
 mod formats;
 mod grace;
+mod guards;
 mod inventory;
 mod killed;
 mod late_and_again;

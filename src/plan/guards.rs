@@ -1,0 +1,323 @@
+//! Guards: what makes a run stop before its first deletion until a person has agreed to that very plan.
+//!
+//! A rule that is carried out every night also carries out every mistake: a slip of the pen in a policy, a
+//! clock that jumped, a bucket that was listed with the wrong prefix. Each guard says what is unusual; the
+//! person who finds it right gives the plan's digest. Pure: what the last run saw was read before.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::{Action, Plan, megabytes};
+use crate::lake::facts::Facts;
+use crate::lake::last_run::{KnownTable, LastRun};
+use crate::lake::s3::ObjectVersion;
+use crate::lake::tables::DataFile;
+use crate::policy::{DatasetPolicy, Policies, RetentionPolicy, Span};
+
+/// Something unusual that a person has to look at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Guard {
+    /// Which one.
+    pub guard: GuardKind,
+    /// What is unusual, for people.
+    pub what: String,
+}
+
+/// The kinds of guards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GuardKind {
+    /// No run has been here before, and this one would delete.
+    FirstRun,
+    /// The last run was long ago, or the clock jumped.
+    Pause,
+    /// A policy keeps shorter than at the last run.
+    ShorterPolicy,
+    /// Nothing is found where there was something.
+    NothingFound,
+    /// More would go than the caps allow.
+    Cap,
+}
+
+impl fmt::Display for Guard {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.what)
+    }
+}
+
+/// What of `plan` a person has to agree to, given the lake as it is and as the last run saw it.
+pub fn guards(
+    policies: &Policies,
+    facts: &Facts,
+    last: Option<&LastRun>,
+    plan: &Plan,
+    now: DateTime<Utc>,
+) -> Vec<Guard> {
+    let mut watch = Watch {
+        policies,
+        facts,
+        plan,
+        now,
+        guards: Vec::new(),
+    };
+    match last {
+        Some(last) => {
+            watch.pause(last);
+            watch.shorter_policies(last);
+            watch.nothing_found(last);
+        }
+        None => watch.first_run(),
+    }
+    watch.caps_of_tables();
+    watch.caps_of_objects();
+    watch.guards
+}
+
+struct Watch<'a> {
+    policies: &'a Policies,
+    facts: &'a Facts,
+    plan: &'a Plan,
+    now: DateTime<Utc>,
+    guards: Vec<Guard>,
+}
+
+impl Watch<'_> {
+    fn push(&mut self, guard: GuardKind, what: String) {
+        self.guards.push(Guard { guard, what });
+    }
+
+    fn first_run(&mut self) {
+        let steps = self.plan.destructive().len();
+        if steps > 0 {
+            let what = format!(
+                "no run has been on this lake before, and {steps} steps would rewrite or delete for good"
+            );
+            self.push(GuardKind::FirstRun, what);
+        }
+    }
+
+    fn pause(&mut self, last: &LastRun) {
+        let most = self.policies.lake.guards.max_pause;
+        if most.after(last.now) < self.now {
+            let what = format!(
+                "the last run was at {}, longer ago than `max_pause` ({most}): is the clock right?",
+                last.now.format("%Y-%m-%d %H:%M UTC")
+            );
+            self.push(GuardKind::Pause, what);
+        }
+    }
+
+    fn shorter_policies(&mut self, last: &LastRun) {
+        for (name, retention) in rules(self.policies) {
+            let Some(known) = last.tables.get(name) else {
+                continue;
+            };
+            if let Some(before) = known.retention() {
+                self.shorter_keep(name, before, retention);
+            }
+            if let Some(policy) = self.policies.dataset(name) {
+                self.shorter_raw_keep(policy, known);
+            }
+        }
+    }
+
+    fn shorter_keep(&mut self, name: &str, before: RetentionPolicy, after: RetentionPolicy) {
+        let (old, new) = (before.horizon(self.now), after.horizon(self.now));
+        if new <= old {
+            return;
+        }
+        let newly = |file: &&DataFile| {
+            file.event_date >= old.first_day() && file.event_date < new.first_day()
+        };
+        let files = self.facts.table(name).map_or(&[][..], |table| &table.files);
+        let Takes { rows, days, .. } = Takes::of(files.iter().filter(newly));
+        let what = format!(
+            "{name} kept {} at the last run and keeps {} now: {rows} rows of {} days from {old} to before {new} \
+             would newly go",
+            before.keep,
+            after.keep,
+            days.len()
+        );
+        self.push(GuardKind::ShorterPolicy, what);
+    }
+
+    fn shorter_raw_keep(&mut self, policy: &DatasetPolicy, known: &KnownTable) {
+        let Some(keep) = policy.raw.keep else {
+            return;
+        };
+        let before = known.raw_keep.as_ref().map(|keep| keep.parse());
+        let is_shorter = match before {
+            None => true,
+            Some(Ok(before)) => keep.before(self.now) > Span::before(before, self.now),
+            Some(Err(_)) => false,
+        };
+        if is_shorter {
+            let kept = known.raw_keep.as_deref().unwrap_or("forever");
+            let what = format!(
+                "raw objects of {} were kept {kept} at the last run and are kept {keep} after compaction now",
+                policy.name
+            );
+            self.push(GuardKind::ShorterPolicy, what);
+        }
+    }
+
+    fn nothing_found(&mut self, last: &LastRun) {
+        for (name, known) in &last.tables {
+            let table = self.facts.table(name);
+            let is_gone = table.is_some_and(|table| table.table.is_none());
+            if let (Some(version), true) = (known.table, is_gone) {
+                let what = format!(
+                    "the table of {name} is not there; at the last run it had version {version}"
+                );
+                self.push(GuardKind::NothingFound, what);
+            }
+            let Some(dataset) = self.facts.datasets.get(name) else {
+                continue;
+            };
+            let looked = dataset.discovery.coverage.is_everything();
+            if known.has_raw && looked && dataset.raw.is_empty() {
+                let place = self.policies.dataset(name);
+                let place = place.map(|policy| policy.raw.location.to_string());
+                let what = format!(
+                    "{} is empty; at the last run it held raw objects of {name}",
+                    place.unwrap_or_default()
+                );
+                self.push(GuardKind::NothingFound, what);
+            }
+        }
+    }
+
+    /// Rows and partitions that leave tables by age.
+    fn caps_of_tables(&mut self) {
+        let caps = &self.policies.lake.guards;
+        for step in &self.plan.steps {
+            let (name, files) = match &step.action {
+                Action::Retain(action) => (&action.dataset, &action.files),
+                Action::RetainCurated(action) => (&action.table, &action.files),
+                _ => continue,
+            };
+            let Takes { rows, days, .. } = Takes::of(files.iter());
+            let all = self.facts.table(name).map_or(0, |table| table.rows());
+            if u128::from(rows) * 100 > u128::from(all) * u128::from(caps.max_percent) {
+                let what = format!(
+                    "{rows} of the {all} rows of {name} would leave by age, more than `max_percent` ({} %)",
+                    caps.max_percent
+                );
+                self.push(GuardKind::Cap, what);
+            }
+            if days.len() as u64 > caps.max_partitions {
+                let what = format!(
+                    "{} partitions of {name} would leave by age, more than `max_partitions` ({})",
+                    days.len(),
+                    caps.max_partitions
+                );
+                self.push(GuardKind::Cap, what);
+            }
+        }
+    }
+
+    /// Object versions that are deleted for good.
+    fn caps_of_objects(&mut self) {
+        let caps = &self.policies.lake.guards;
+        let mut versions: Vec<&ObjectVersion> = Vec::new();
+        for step in &self.plan.steps {
+            match &step.action {
+                Action::Retain(action) => {
+                    versions.extend(action.raw.iter().chain(&action.quarantine));
+                }
+                Action::Purge(action) => versions.extend(&action.versions),
+                _ => {}
+            }
+        }
+        let bytes: u64 = versions.iter().map(|version| version.size).sum();
+        if versions.len() as u64 > caps.max_objects {
+            let what = format!(
+                "{} object versions would be deleted, more than `max_objects` ({})",
+                versions.len(),
+                caps.max_objects
+            );
+            self.push(GuardKind::Cap, what);
+        }
+        if bytes > caps.max_bytes.bytes() {
+            let what = format!(
+                "{} would be deleted, more than `max_bytes` ({})",
+                megabytes(bytes),
+                caps.max_bytes
+            );
+            self.push(GuardKind::Cap, what);
+        }
+    }
+}
+
+/// What a step takes from a table.
+struct Takes {
+    rows: u64,
+    days: BTreeSet<NaiveDate>,
+}
+
+impl Takes {
+    fn of<'a>(files: impl Iterator<Item = &'a DataFile>) -> Self {
+        let mut takes = Self {
+            rows: 0,
+            days: BTreeSet::new(),
+        };
+        for file in files {
+            takes.rows += file.rows;
+            takes.days.insert(file.event_date);
+        }
+        takes
+    }
+}
+
+/// The retention of every table.
+fn rules(policies: &Policies) -> impl Iterator<Item = (&str, RetentionPolicy)> {
+    let datasets = policies.datasets.iter();
+    let curated = policies.curated.iter();
+    datasets
+        .map(|policy| (policy.name.as_str(), policy.retention))
+        .chain(curated.map(|policy| (policy.table.as_str(), policy.retention)))
+}
+
+/// What the run that carries out `plan` will leave for the next one's guards.
+pub fn seen(policies: &Policies, facts: &Facts, last: Option<&LastRun>, plan: &Plan) -> LastRun {
+    let mut seen = LastRun::new(plan.now);
+    for (name, retention) in rules(policies) {
+        let before = last.and_then(|last| last.tables.get(name));
+        let raw_keep = policies.dataset(name).and_then(|policy| policy.raw.keep);
+        let known = KnownTable {
+            keep: retention.keep.to_string(),
+            zone: retention.zone.to_string(),
+            raw_keep: raw_keep.map(|keep| keep.to_string()),
+            table: facts.table(name).and_then(|table| table.version()),
+            has_raw: has_raw(facts, plan, name)
+                .unwrap_or_else(|| before.is_some_and(|before| before.has_raw)),
+        };
+        seen.tables.insert(name.to_owned(), known);
+    }
+    seen
+}
+
+/// Whether raw objects stay, where all of them were looked at.
+fn has_raw(facts: &Facts, plan: &Plan, name: &str) -> Option<bool> {
+    let dataset = facts.datasets.get(name)?;
+    if !dataset.discovery.coverage.is_everything() {
+        return None;
+    }
+    let gone: BTreeSet<&ObjectVersion> = plan
+        .steps
+        .iter()
+        .filter_map(|step| match &step.action {
+            Action::Retain(action) if action.dataset == name => Some(&action.raw),
+            _ => None,
+        })
+        .flatten()
+        .collect();
+    let mut current = dataset
+        .raw
+        .iter()
+        .filter(|version| version.latest && !version.marker);
+    Some(current.any(|version| !gone.contains(version)))
+}

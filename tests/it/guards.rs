@@ -1,0 +1,198 @@
+//! Guards: each stops a run with nothing deleted, says why, and lets it go on for whoever has read the plan.
+
+use serde_json::Value;
+
+use crate::support::events::{BOB, bucket, event, lines, raw_key};
+use crate::support::lake::LAKE_BUCKET;
+use crate::support::{Lake, NOW, Server, tables};
+
+const NEXT_NIGHT: &str = "2026-11-21T03:00:00Z";
+
+/// A lake that a run has been on, with an event a day: the oldest days are the next to leave.
+fn looked_after() -> Lake {
+    let lake = Lake::empty();
+    let store = lake.store(NOW);
+    let old = (20..30).map(|day| format!("2024-11-{day}T12:00:00Z"));
+    let new = (1..=18).map(|day| format!("2026-11-{day:02}T12:00:00Z"));
+    let events: Vec<String> = old
+        .chain(new)
+        .map(|time| event("cart", BOB, &time))
+        .collect();
+    store.put(bucket("cart"), &raw_key("cart", 0, 0), lines(&events));
+    drop(store);
+    let server = Server::of(&lake, NOW);
+    server.real(&lake, NOW, &["run"]).expect_exit(0);
+    lake
+}
+
+/// Runs at `now`: the guard stops it, saying `words`, and nothing is deleted. Then by the plan's digest.
+fn stopped_then_confirmed(lake: &Lake, now: &str, kind: &str, words: &[&str]) {
+    let server = Server::of(lake, now);
+    let before = tables::all_rows(lake);
+    let plan = server.real(lake, now, &["plan", "--output", "json"]).json();
+    let kinds: Vec<&Value> = plan["guards"].as_array().unwrap().iter().collect();
+    assert!(
+        kinds.iter().any(|guard| guard["guard"] == kind),
+        "{kinds:?}"
+    );
+    server.real(lake, now, &["run"]).refused(5, words);
+    let lease = |path: &str| path.contains("lease.json");
+    let changed = server.mutations();
+    assert!(
+        changed.iter().all(|request| lease(&request.path)),
+        "{changed:?}"
+    );
+    assert_eq!(&tables::all_rows(lake), &before);
+    let digest = plan["digest"].as_str().unwrap();
+    let confirmed = ["run", "--confirm", digest];
+    server.real(lake, now, &confirmed).expect_exit(0);
+}
+
+fn days(lake: &Lake) -> usize {
+    tables::rows(lake, "cart").len()
+}
+
+#[test]
+fn an_ordinary_night_needs_nobody() {
+    let lake = looked_after();
+    let server = Server::of(&lake, NEXT_NIGHT);
+    server.real(&lake, NEXT_NIGHT, &["run"]).expect_exit(0);
+    assert_eq!(days(&lake), 27);
+}
+
+#[test]
+fn a_first_run_on_a_lake_that_is_there() {
+    let lake = looked_after();
+    lake.store(NOW)
+        .remove_all(LAKE_BUCKET, "system/last_run.json");
+    // A file that no commit names, old enough to be purged.
+    let orphan = "events/cart/event_date=2026-11-01/part-0.zstd.parquet";
+    lake.store(NOW).put(LAKE_BUCKET, orphan, "left behind");
+    stopped_then_confirmed(
+        &lake,
+        "2026-11-22T03:00:00Z",
+        "first_run",
+        &["no run has been on this lake before"],
+    );
+}
+
+#[test]
+fn more_of_a_table_than_its_share() {
+    let lake = looked_after();
+    lake.change_policy("lake.yaml", "key:", "guards: { max_percent: 3 }\nkey:");
+    // One day of 28.
+    stopped_then_confirmed(
+        &lake,
+        NEXT_NIGHT,
+        "cap",
+        &["1 of the 28 rows of cart", "`max_percent` (3 %)"],
+    );
+    assert_eq!(days(&lake), 27);
+}
+
+#[test]
+fn more_partitions_than_usual() {
+    let lake = looked_after();
+    lake.change_policy("lake.yaml", "key:", "guards: { max_partitions: 2 }\nkey:");
+    let three_nights_on = "2026-11-23T03:00:00Z";
+    stopped_then_confirmed(
+        &lake,
+        three_nights_on,
+        "cap",
+        &["3 partitions of cart", "`max_partitions` (2)"],
+    );
+    assert_eq!(days(&lake), 25);
+}
+
+#[test]
+fn more_objects_or_bytes_than_usual() {
+    for (cap, words) in [
+        ("max_objects: 1", "`max_objects` (1)"),
+        ("max_bytes: 1 KB", "`max_bytes` (1 KB)"),
+    ] {
+        let lake = looked_after();
+        let another = lines(&[event("cart", BOB, "2026-11-19T12:00:00Z")]);
+        let store = lake.store(NOW);
+        store.put(bucket("cart"), &raw_key("cart", 0, 500), another);
+        drop(store);
+        lake.run(NOW);
+        lake.change_policy("lake.yaml", "key:", &format!("guards: {{ {cap} }}\nkey:"));
+        // Both raw objects go, thirty days after they were compacted.
+        stopped_then_confirmed(&lake, "2026-12-20T03:00:00Z", "cap", &[words]);
+        assert!(lake.store(NOW).versions(bucket("cart"), "").is_empty());
+    }
+}
+
+#[test]
+fn a_policy_that_was_shortened_says_what_would_newly_go() {
+    let lake = looked_after();
+    lake.change_policy("datasets/cart.yaml", "keep: 2 years", "keep: 10 days");
+    lake.change_policy(
+        "curated/booking_funnel_daily.yaml",
+        "keep: 2 years",
+        "keep: 10 days",
+    );
+    let words = [
+        "cart kept 2 years at the last run and keeps 10 days now: 19 rows of 19 days from 2024-11-21",
+    ];
+    stopped_then_confirmed(&lake, NEXT_NIGHT, "shorter_policy", &words);
+    assert_eq!(days(&lake), 8);
+    // Once agreed to it is the rule.
+    let next = "2026-11-22T03:00:00Z";
+    let server = Server::of(&lake, next);
+    server.real(&lake, next, &["run"]).expect_exit(0);
+    assert_eq!(days(&lake), 7);
+}
+
+#[test]
+fn raw_objects_that_are_newly_to_go() {
+    let lake = looked_after();
+    lake.change_policy(
+        "datasets/cart.yaml",
+        "keep: 30 days after",
+        "keep: 1 days after",
+    );
+    let words = [
+        "raw objects of cart were kept 30 days at the last run and are kept 1 day after compaction now",
+    ];
+    stopped_then_confirmed(&lake, NEXT_NIGHT, "shorter_policy", &words);
+    assert!(lake.store(NOW).versions(bucket("cart"), "").is_empty());
+}
+
+#[test]
+fn a_clock_that_jumped_or_a_job_that_nobody_missed() {
+    let lake = looked_after();
+    let words = [
+        "the last run was at 2026-11-20 03:00 UTC",
+        "`max_pause` (31 days)",
+    ];
+    stopped_then_confirmed(&lake, "2026-12-22T03:00:00Z", "pause", &words);
+    let server = Server::of(&lake, NOW);
+    server
+        .real(&lake, NOW, &["run"])
+        .refused(6, &["the clock went back"]);
+}
+
+#[test]
+fn nothing_where_there_was_something() {
+    let lake = looked_after();
+    let location = "s3://acme-cart-events/topics/cart/";
+    lake.change_policy(
+        "datasets/cart.yaml",
+        location,
+        "s3://acme-cart-events/topic/cart/",
+    );
+    let words = [
+        "s3://acme-cart-events/topic/cart/ is empty",
+        "it held raw objects of cart",
+    ];
+    stopped_then_confirmed(&lake, NEXT_NIGHT, "nothing_found", &words);
+
+    let lake = looked_after();
+    lake.store(NOW)
+        .remove_all(LAKE_BUCKET, "events/cart/_delta_log/");
+    let server = Server::of(&lake, NEXT_NIGHT);
+    server
+        .real(&lake, NEXT_NIGHT, &["run"])
+        .refused(5, &["the table of cart is not there"]);
+}
