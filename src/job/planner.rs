@@ -267,6 +267,7 @@ impl Night<'_> {
             .map(|(name, facts)| (name.clone(), facts.discovery.coverage.clone()))
             .collect();
         plan.due = due;
+        plan.forecast = retention::forecast(self.policies, self.facts, self.now);
         plan.findings = findings;
         plan.failures.clone_from(&lineage.broken);
         plan

@@ -156,6 +156,9 @@ pub struct KnownObject {
     /// Records in it, when it was compacted.
     #[serde(default)]
     pub records: u64,
+    /// Its size in bytes.
+    #[serde(default)]
+    pub size: u64,
     /// Events of erased subjects in it.
     pub suppressed: u64,
     /// Whether records of it, of unknown age, lie in quarantine.
@@ -266,6 +269,7 @@ impl Ledger {
                 first_date: entry.first_date,
                 last_date: entry.last_date,
                 records: entry.counts.read,
+                size: entry.size,
                 suppressed: entry.counts.suppressed + entry.counts.redacted,
                 has_broken: entry.counts.quarantined > 0,
                 damaged: entry.damaged,
@@ -286,6 +290,7 @@ impl Ledger {
                 let inherited = KnownObject {
                     first_date: rewrite.first_date,
                     last_date: rewrite.last_date,
+                    size: rewrite.size,
                     suppressed: 0,
                     ..predecessor.clone()
                 };
@@ -308,6 +313,7 @@ impl Ledger {
             first_date: Some(at.date_naive()),
             last_date: Some(at.date_naive()),
             records: 1,
+            size: 1,
             suppressed: 0,
             has_broken: false,
             damaged: false,

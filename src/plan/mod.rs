@@ -6,6 +6,7 @@
 //! tonight's compaction writes. A plan can be saved and applied later; it is refused if a table has moved or
 //! an object that it names has changed.
 
+mod forecast;
 mod guards;
 mod requests;
 mod saved;
@@ -22,6 +23,7 @@ use crate::lake::s3::{ObjectVersion, Upload};
 use crate::lake::tables::DataFile;
 use crate::policy::Horizon;
 
+pub use forecast::{Forecast, Leaving};
 pub use guards::{Guard, GuardKind, guards, seen};
 pub use requests::RequestReport;
 pub use saved::{PlanFileError, Stale, named_raw, read, refuse_if_stale};
@@ -56,6 +58,9 @@ pub struct Plan {
     pub guards: Vec<Guard>,
     /// What comes next if nothing else happens.
     pub due: Vec<Due>,
+    /// What leaves by age in the days to come. No part of the digest.
+    #[serde(default)]
+    pub forecast: Vec<Forecast>,
     /// What a person should know.
     pub findings: Vec<String>,
     /// What could not be planned: a run does the rest, and fails.
@@ -299,6 +304,7 @@ impl Plan {
             requests: Vec::new(),
             guards: Vec::new(),
             due: Vec::new(),
+            forecast: Vec::new(),
             findings: Vec::new(),
             failures: Vec::new(),
         }
@@ -396,6 +402,9 @@ impl fmt::Display for Plan {
                 due.at.format("%Y-%m-%d %H:%M UTC"),
                 due.what
             )?;
+        }
+        for forecast in self.forecast.iter().filter(|one| !one.leaving.is_empty()) {
+            writeln!(formatter, "{forecast}")?;
         }
         for finding in &self.findings {
             writeln!(formatter, "finding: {finding}")?;

@@ -7,6 +7,7 @@
 //! goes with its current one: what its consumer replaced before it was ever compacted counts as withdrawn.
 
 mod apply;
+mod forecast;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,6 +24,7 @@ use crate::plan::{Action, Due, Purge, Retain, RetainCurated, Step, megabytes, to
 use crate::policy::{CuratedPolicy, DatasetPolicy, Policies};
 
 pub use apply::{Retained, RetentionError, apply, apply_curated, purge};
+pub use forecast::forecast;
 
 /// The step that takes out of a dataset what is too old. `straddling` are the table files of the line's own
 /// day that hold older rows; `compactions` are tonight's, which may bring more to trim.

@@ -212,3 +212,50 @@ fn days_are_counted_in_the_policys_zone_and_a_file_that_straddles_the_line_is_tr
     assert_eq!(left.len(), 5, "{left:?}");
     assert_eq!(times_at("2026-11-20T23:00:00Z").0, times[4..]);
 }
+
+#[test]
+fn the_forecast_says_what_the_nights_to_come_take() {
+    let lake = Lake::after_an_undisturbed_night();
+    let plan = lake.plan(NOW);
+    let forecast = |days: u64| {
+        let all = plan["forecast"].as_array().unwrap().iter();
+        let mut within = all.filter(|one| one["days"] == days);
+        within.next().unwrap()["leaving"].clone()
+    };
+    // What is there now and is not there any more after a night in thirty days.
+    let later = lake.another();
+    later.run("2026-12-20T03:00:00Z");
+    let raw = |lake: &Lake, bucket: &str| -> BTreeMap<String, u64> {
+        let versions = lake.store(NOW).versions(bucket, "").into_iter();
+        let current = versions.filter(|version| version.latest);
+        current
+            .map(|version| (version.key, version.bytes.len() as u64))
+            .collect()
+    };
+    let (mut objects, mut bytes) = (BTreeMap::new(), BTreeMap::new());
+    for (dataset, bucket) in BUCKETS {
+        let mut gone = raw(&lake, bucket);
+        let stay = raw(&later, bucket);
+        gone.retain(|key, _| !stay.contains_key(key));
+        let files = tables::live_files(&tables::table(&lake, dataset)).into_iter();
+        let leaving = files.filter(|(_, date)| *date < day("2024-12-20"));
+        let sizes = leaving.map(|(file, _)| std::fs::metadata(file).unwrap().len());
+        let sizes: Vec<u64> = sizes.chain(gone.into_values()).collect();
+        objects.insert(dataset, sizes.len() as u64);
+        bytes.insert(dataset, sizes.iter().sum::<u64>());
+    }
+    for (dataset, _) in BUCKETS {
+        assert_eq!(
+            forecast(30)[dataset]["objects"],
+            objects[dataset],
+            "{dataset}"
+        );
+        assert_eq!(forecast(30)[dataset]["bytes"], bytes[dataset], "{dataset}");
+    }
+    let report = lake.run("2026-11-27T03:00:00Z");
+    for (dataset, _) in BUCKETS {
+        let retired = &report["datasets"][dataset]["retired_rows"];
+        assert!(retired.as_u64().unwrap() > 0);
+        assert_eq!(&forecast(7)[dataset]["events"], retired, "{dataset}");
+    }
+}

@@ -1,0 +1,80 @@
+//! What leaves by age in the days to come, as the lake is now.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{outlives, still_there};
+use crate::lake::facts::{DatasetFacts, Facts, TableFacts};
+use crate::lake::ledger::KnownObject;
+use crate::plan::{Forecast, Leaving};
+use crate::policy::{DatasetPolicy, Policies, RetentionPolicy};
+
+/// How far ahead, in days.
+const AHEAD: [u32; 3] = [7, 30, 90];
+
+/// What leaves within 7, 30 and 90 days, each with what came before.
+pub fn forecast(policies: &Policies, facts: &Facts, now: DateTime<Utc>) -> Vec<Forecast> {
+    let within = |days: &u32| {
+        let at = now + TimeDelta::days(i64::from(*days));
+        let mut leaving = BTreeMap::new();
+        for policy in &policies.datasets {
+            if let Some(facts) = facts.datasets.get(&policy.name) {
+                leaving.insert(policy.name.clone(), of_dataset(policy, facts, now, at));
+            }
+        }
+        for policy in &policies.curated {
+            if let Some(table) = facts.curated.get(&policy.table) {
+                let gone = of_table(policy.retention, table, at);
+                leaving.insert(policy.table.clone(), gone);
+            }
+        }
+        leaving.retain(|_, leaving| *leaving != Leaving::default());
+        Forecast {
+            days: *days,
+            leaving,
+        }
+    };
+    AHEAD.iter().map(within).collect()
+}
+
+fn of_dataset(
+    policy: &DatasetPolicy,
+    facts: &DatasetFacts,
+    now: DateTime<Utc>,
+    at: DateTime<Utc>,
+) -> Leaving {
+    let mut leaving = of_table(policy.retention, &facts.events, at);
+    let first_day = policy.retention.horizon(at).first_day();
+    // Where not all raw objects were looked for, those whose time is over have gone long ago.
+    let today = policy.retention.horizon(now).first_day();
+    let is_gone = |object: &KnownObject| {
+        !facts.discovery.coverage.is_everything() && !outlives(policy, object, today, now)
+    };
+    for object in still_there(facts) {
+        if !outlives(policy, object, first_day, at) && !is_gone(object) {
+            leaving.objects += 1;
+            leaving.bytes += object.size;
+        }
+    }
+    for object in super::old_quarantine(policy, facts, at) {
+        leaving.objects += 1;
+        leaving.bytes += object.size;
+    }
+    leaving
+}
+
+fn of_table(retention: RetentionPolicy, table: &TableFacts, at: DateTime<Utc>) -> Leaving {
+    let first_day = retention.horizon(at).first_day();
+    let mut leaving = Leaving::default();
+    for file in table
+        .files
+        .iter()
+        .filter(|file| file.event_date < first_day)
+    {
+        leaving.events += file.rows;
+        leaving.objects += 1;
+        leaving.bytes += file.size;
+    }
+    leaving
+}
