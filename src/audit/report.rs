@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::erasure::Scan;
 use crate::lake::discovery::Coverage;
+use crate::lake::hold::Hold;
 use crate::lake::ledger::Counts;
 use crate::plan::{RequestReport, megabytes, write_coverage};
 use crate::policy::Policies;
@@ -35,6 +36,9 @@ pub struct RunReport {
     pub curated: BTreeMap<String, CuratedReport>,
     /// Object versions physically removed.
     pub purged: u64,
+    /// What keeps data although a rule would delete it.
+    #[serde(default)]
+    pub holds: Vec<Hold>,
     /// Erasure requests that were open when the run began, the most urgent first.
     pub requests: Vec<RequestReport>,
     /// Scans for traces, by request.
@@ -123,6 +127,7 @@ impl RunReport {
                 .collect(),
             curated: BTreeMap::new(),
             purged: 0,
+            holds: Vec::new(),
             requests: Vec::new(),
             scans: BTreeMap::new(),
             findings: Vec::new(),
@@ -147,6 +152,9 @@ impl fmt::Display for RunReport {
         }
         if self.purged > 0 {
             writeln!(formatter, "purged {} object versions", self.purged)?;
+        }
+        for hold in &self.holds {
+            writeln!(formatter, "{hold}")?;
         }
         for request in &self.requests {
             writeln!(formatter, "{request}")?;

@@ -5,6 +5,7 @@ mod apply;
 mod demo;
 mod erase;
 mod failure;
+mod hold;
 mod open;
 mod plan;
 mod policy;
@@ -90,6 +91,8 @@ enum Command {
     Apply(apply::Apply),
     /// Erasure requests (GDPR Art. 17).
     Erase(erase::Erase),
+    /// Reasons to keep what a rule would delete.
+    Hold(hold::Hold),
     /// What the lake knows of a person (GDPR Art. 15 and 20).
     Subject(subject::Subject),
     /// The policy files.
@@ -109,6 +112,7 @@ pub async fn main() -> ExitCode {
         Command::Run(command) => run::main(global, command).await,
         Command::Apply(command) => apply::main(global, command).await,
         Command::Erase(command) => erase::main(global, command).await,
+        Command::Hold(command) => hold::main(global, command).await,
         Command::Subject(command) => subject::main(global, command).await,
         Command::Policy(command) => policy::main(global, command),
         Command::ServeS3(command) => serve::main(global, command).await,

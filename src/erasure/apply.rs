@@ -192,6 +192,7 @@ pub async fn apply(
     let target = Target {
         folder: site.places.events(&policy.name),
         pii: &policy.pii,
+        held: &step.held,
         dataset: Some(policy),
         hasher: &key.hasher(Purpose::Redaction)?,
     };
@@ -210,8 +211,11 @@ pub async fn apply(
     let keys: BTreeSet<&str> = planned
         .chain(earlier.quarantine.iter().map(String::as_str))
         .collect();
-    for key in keys {
-        sweep.erase_quarantined(key).await?;
+    // Broken records have no day.
+    if step.held.is_nothing() {
+        for key in keys {
+            sweep.erase_quarantined(key).await?;
+        }
     }
     let waiting = sweep.erase_raw(&step.raw).await?;
     Ok(DatasetErasure {
@@ -234,6 +238,7 @@ pub async fn apply_curated(
     let target = Target {
         folder: site.places.curated(&step.table),
         pii: &policy.pii,
+        held: &step.held,
         dataset: None,
         hasher: &key.hasher(Purpose::Redaction)?,
     };

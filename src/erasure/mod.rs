@@ -24,7 +24,9 @@ pub mod verify;
 use chrono::{DateTime, Utc};
 
 use crate::lake::facts::{DatasetFacts, Facts, FactsError, Grace, Places};
+use crate::lake::hold::Held;
 use crate::lake::s3::{ObjectVersion, ReadS3};
+use crate::lake::search::FileHits;
 use crate::plan::{
     Action, Certify, Due, Erase, EraseCurated, Identify, Purge, Step, megabytes, total_size,
 };
@@ -125,21 +127,24 @@ pub fn plan(
     reach: &Reach,
     requests: &[OpenRequest],
     compactions: &[String],
+    held: &Held,
 ) -> Option<Step> {
     let ids = carried_out(requests, reach);
     if ids.is_empty() {
         return None;
     }
-    let hits = reach
-        .tables
-        .get(&policy.name)
-        .map_or(&[][..], Vec::as_slice);
-    let raw: Vec<_> = facts
-        .raw
-        .iter()
-        .filter(|version| !version.marker)
+    let hits = free_hits(reach, &policy.name, held);
+    let is_held = |version: &ObjectVersion| facts.ledger.may_be_held(held, version);
+    let raw = facts.raw.iter();
+    let raw: Vec<_> = raw
+        .filter(|version| !version.marker && !is_held(version))
         .cloned()
         .collect();
+    let quarantine = if held.is_nothing() {
+        facts.quarantine.clone()
+    } else {
+        Vec::new()
+    };
     let name = &policy.name;
     Some(Step {
         id: format!("erase-{name}"),
@@ -147,14 +152,12 @@ pub fn plan(
             "erase {} subject(s) from {name}: {} rows in {} of {} table files; search {} raw object versions \
              ({}) and {} quarantine objects{}",
             ids.len(),
-            hits.iter()
-                .map(crate::lake::search::FileHits::rows)
-                .sum::<u64>(),
+            hits.iter().map(|hits| hits.rows()).sum::<u64>(),
             hits.len(),
             facts.events.files.len(),
             raw.len(),
             megabytes(total_size(&raw)),
-            facts.quarantine.len(),
+            quarantine.len(),
             if compactions.is_empty() {
                 ""
             } else {
@@ -166,7 +169,9 @@ pub fn plan(
             requests: ids,
             files: hits.iter().map(|hits| hits.file.clone()).collect(),
             raw,
-            quarantine: facts.quarantine.clone(),
+            quarantine,
+            held: held.clone(),
+            held_requests: held_requests(requests, reach, name, held),
             after: with_identify(compactions),
         }),
     })
@@ -177,16 +182,14 @@ pub fn plan_curated(
     policy: &CuratedPolicy,
     reach: &Reach,
     requests: &[OpenRequest],
+    held: &Held,
 ) -> Option<Step> {
     let ids = carried_out(requests, reach);
     if ids.is_empty() || policy.pii.fields().is_empty() {
         return None;
     }
-    let hits = reach
-        .tables
-        .get(&policy.table)
-        .map_or(&[][..], Vec::as_slice);
-    let rows: u64 = hits.iter().map(crate::lake::search::FileHits::rows).sum();
+    let hits = free_hits(reach, &policy.table, held);
+    let rows: u64 = hits.iter().map(|hits| hits.rows()).sum();
     Some(Step {
         id: format!("erase-{}", policy.table),
         why: format!(
@@ -199,9 +202,32 @@ pub fn plan_curated(
             table: policy.table.clone(),
             requests: ids,
             files: hits.iter().map(|hits| hits.file.clone()).collect(),
+            held: held.clone(),
+            held_requests: held_requests(requests, reach, &policy.table, held),
             after: with_identify(&[]),
         }),
     })
+}
+
+/// The files of a table with rows of subjects, less those that are held.
+fn free_hits<'a>(reach: &'a Reach, table: &str, held: &Held) -> Vec<&'a FileHits> {
+    let hits = reach.tables.get(table).into_iter().flatten();
+    hits.filter(|hits| !held.holds(hits.file.event_date))
+        .collect()
+}
+
+/// The requests of which rows of a table are held.
+fn held_requests(requests: &[OpenRequest], reach: &Reach, table: &str, held: &Held) -> Vec<String> {
+    let pending = requests
+        .iter()
+        .filter(|open| open.request.state.is_pending());
+    let is_held = |number: usize| {
+        let reached = reach.of(number);
+        let mut days = reached.get(table).into_iter().flat_map(|table| &table.days);
+        days.any(|day| held.holds(*day))
+    };
+    let named = pending.enumerate().filter(|(number, _)| is_held(*number));
+    named.map(|(_, open)| open.request.id.clone()).collect()
 }
 
 fn with_identify(others: &[String]) -> Vec<String> {

@@ -12,6 +12,7 @@ use futures::TryStreamExt;
 use super::apply::ErasureError;
 use super::people::{Accounts, People};
 use crate::decode::{self, Json};
+use crate::lake::hold::Held;
 use crate::lake::key::Hasher;
 use crate::lake::parquet_files;
 use crate::lake::regroup::regroup;
@@ -26,6 +27,8 @@ use crate::policy::{DatasetPolicy, PiiPolicy, Redaction, S3Location};
 pub struct Target<'a> {
     pub folder: S3Location,
     pub pii: &'a PiiPolicy,
+    /// What stays whoever asks.
+    pub held: &'a Held,
     /// For event tables, whose rows may be redacted.
     pub dataset: Option<&'a DatasetPolicy>,
     /// For redacted rows.
@@ -46,6 +49,7 @@ pub async fn erase_rows(
     };
     let mut live = table.files()?;
     live.retain(|file| files.is_none_or(|files| files.contains(file.path.as_str())));
+    live.retain(|file| !target.held.holds(file.event_date));
     let roster: Arc<Roster> = people.roster(target.pii);
     let sought = Arc::new(roster.sought(people.identifiers()));
     let found = search(&site.store, &target.folder, &live, &roster, &sought).await?;

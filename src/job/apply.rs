@@ -93,6 +93,7 @@ pub async fn apply(
     night.report.findings.clone_from(&plan.findings);
     night.report.failures.clone_from(&plan.failures);
     night.report.coverage.clone_from(&plan.coverage);
+    night.report.holds.clone_from(&plan.holds);
     let is_certify = |step: &&Step| matches!(step.action, Action::Certify(_));
     for step in plan.steps.iter().filter(|step| !is_certify(step)) {
         night.step(step).await;

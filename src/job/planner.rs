@@ -9,6 +9,7 @@ use crate::curation::{self, CurationError, Lineage};
 use crate::erasure::{self, Reach, inbox, request, uploads};
 use crate::lake::discovery::Look;
 use crate::lake::facts::{Facts, FactsError, Grace, Places, TableFacts};
+use crate::lake::hold::{self, Held, Hold};
 use crate::lake::key::{Key, KeyError};
 use crate::lake::last_run::LastRun;
 use crate::lake::s3::{ObjectVersion, ReadS3};
@@ -112,6 +113,8 @@ pub async fn plan(
     let reach = erasure::reach(s3, policies, &facts, &mut requests).await?;
     inbox::note_preview(&mut requests, &reach);
     let straddling = retention::straddling(s3, policies, &facts, now).await?;
+    let holds = hold::active(s3, &places).await;
+    let holds = holds.map_err(FactsError::from)?;
     let unfinished = uploads::unfinished(s3, policies, &requests).await;
     let unfinished = unfinished.map_err(FactsError::from)?;
     let lineage = curation::lineage(policies, &facts).await?;
@@ -123,6 +126,7 @@ pub async fn plan(
         inbox: &inbox,
         unfinished: &unfinished,
         straddling: &straddling,
+        holds: &holds,
         now,
         steps: Vec::new(),
         removers: BTreeMap::new(),
@@ -189,6 +193,7 @@ struct Night<'a> {
     inbox: &'a Inbox,
     unfinished: &'a [PlacedUpload],
     straddling: &'a BTreeMap<String, Vec<DataFile>>,
+    holds: &'a [Hold],
     now: DateTime<Utc>,
     steps: Vec<Step>,
     /// Steps that remove files of a table.
@@ -208,10 +213,11 @@ impl Night<'_> {
         self.erase_and_retain(reach, &compactions);
         self.fold(&compactions);
         for policy in &self.policies.curated {
-            let step = erasure::plan_curated(policy, reach, self.requests);
+            let held = Held::of(self.holds, &policy.table);
+            let step = erasure::plan_curated(policy, reach, self.requests, &held);
             self.push(&policy.table, step);
             if let Some(table) = self.facts.curated.get(&policy.table) {
-                let step = retention::plan_curated(policy, table, self.now);
+                let step = retention::plan_curated(policy, table, &held, self.now);
                 self.push(&policy.table, step);
             }
         }
@@ -251,13 +257,15 @@ impl Night<'_> {
         due.extend(certify_due);
         for policy in &self.policies.datasets {
             if let Some(facts) = self.facts.datasets.get(&policy.name) {
-                due.extend(retention::due(policy, facts, self.now));
+                let held = Held::of(self.holds, &policy.name);
+                due.extend(retention::due(policy, facts, &held, self.now));
                 findings.extend(facts.discovery.findings.iter().cloned());
             }
         }
         let left_out = reach.left_out.iter();
         findings.extend(left_out.map(|(id, why)| why.finding(id)));
         findings.extend(self.inbox.findings.iter().cloned());
+        findings.extend(self.waiting_for_holds());
         due.sort();
         findings.sort();
         let tables = self.facts.table_versions();
@@ -266,11 +274,36 @@ impl Night<'_> {
         plan.coverage = datasets
             .map(|(name, facts)| (name.clone(), facts.discovery.coverage.clone()))
             .collect();
+        plan.holds = self.holds.to_vec();
         plan.due = due;
-        plan.forecast = retention::forecast(self.policies, self.facts, self.now);
+        plan.forecast = retention::forecast(self.policies, self.facts, self.holds, self.now);
         plan.findings = findings;
         plan.failures.clone_from(&lineage.broken);
         plan
+    }
+
+    /// What a person has to know of holds: requests that wait for them, reviews that are overdue.
+    fn waiting_for_holds(&self) -> Vec<String> {
+        let mut findings = Vec::new();
+        for step in &self.steps {
+            let (table, requests) = match &step.action {
+                Action::Erase(action) => (&action.dataset, &action.held_requests),
+                Action::EraseCurated(action) => (&action.table, &action.held_requests),
+                _ => continue,
+            };
+            findings.extend(requests.iter().map(|id| {
+                format!("erasure request {id} stays open: a hold keeps rows of {table} that it would take")
+            }));
+        }
+        let today = self.now.date_naive();
+        let overdue = self.holds.iter().filter(|hold| hold.review < today);
+        findings.extend(overdue.map(|hold| {
+            format!(
+                "hold {}: its review was due on {}; ask {}, and lift it if it is no longer needed",
+                hold.id, hold.review, hold.owner
+            )
+        }));
+        findings
     }
 
     fn grace(&self) -> Grace {
@@ -304,8 +337,9 @@ impl Night<'_> {
             let tonight = compactions.get(&policy.name).map_or(&[][..], Vec::as_slice);
             let straddling = self.straddling.get(&policy.name);
             let straddling = straddling.map_or(&[][..], Vec::as_slice);
-            let kept = retention::plan(policy, facts, straddling, tonight, self.now);
-            let erased = erasure::plan(policy, facts, reach, self.requests, tonight);
+            let held = Held::of(self.holds, &policy.name);
+            let kept = retention::plan(policy, facts, straddling, &held, tonight, self.now);
+            let erased = erasure::plan(policy, facts, reach, self.requests, tonight, &held);
             self.push(&policy.name, erased);
             retain.push((&policy.name, kept));
         }

@@ -17,7 +17,8 @@ use serde::{Deserialize, Serialize};
 
 use super::error::{S3Error, S3ErrorKind};
 use super::facts::FactsError;
-use super::s3::{Pick, PutIf, ReadS3, WriteS3};
+use super::hold::Held;
+use super::s3::{ObjectVersion, Pick, PutIf, ReadS3, WriteS3};
 use super::tables::Table;
 use crate::policy::S3Location;
 
@@ -326,6 +327,14 @@ impl Ledger {
                 .collect(),
             ..Self::default()
         }
+    }
+
+    /// Whether a raw object version may have events that are held; of one that was not compacted nobody knows.
+    pub fn may_be_held(&self, held: &Held, version: &ObjectVersion) -> bool {
+        let known = self.compacted(&version.key, &version.etag);
+        let known = known.filter(|known| !known.has_broken && !known.damaged);
+        let (first, last) = known.map_or((None, None), |known| (known.first_date, known.last_date));
+        held.may_hold(first, last)
     }
 
     /// What became of this object version, if it was compacted.

@@ -8,6 +8,7 @@ pub mod connect;
 pub mod discovery;
 pub mod error;
 pub mod facts;
+pub mod hold;
 pub mod key;
 pub mod last_run;
 pub mod lease;

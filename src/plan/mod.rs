@@ -19,6 +19,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::lake::discovery::Coverage;
+use crate::lake::hold::{Held, Hold};
 use crate::lake::s3::{ObjectVersion, Upload};
 use crate::lake::tables::DataFile;
 use crate::policy::Horizon;
@@ -53,6 +54,9 @@ pub struct Plan {
     /// Erasure requests that are open, the most urgent first. No part of the digest: time passes.
     #[serde(default)]
     pub requests: Vec<RequestReport>,
+    /// What keeps data although a rule would delete it. No part of the digest: the steps say what stays.
+    #[serde(default)]
+    pub holds: Vec<Hold>,
     /// What a person has to agree to before a run of this plan goes on. No part of the digest.
     #[serde(default)]
     pub guards: Vec<Guard>,
@@ -161,6 +165,12 @@ pub struct EraseCurated {
     pub requests: Vec<String>,
     /// Files with a row of theirs.
     pub files: Vec<DataFile>,
+    /// What stays whoever asks.
+    #[serde(default)]
+    pub held: Held,
+    /// Requests of which rows are held: they stay open.
+    #[serde(default)]
+    pub held_requests: Vec<String>,
     /// Steps that must have been done.
     pub after: Vec<String>,
 }
@@ -179,6 +189,12 @@ pub struct Erase {
     pub raw: Vec<ObjectVersion>,
     /// Quarantine objects to search, all versions.
     pub quarantine: Vec<ObjectVersion>,
+    /// What stays whoever asks.
+    #[serde(default)]
+    pub held: Held,
+    /// Requests of which rows are held: they stay open.
+    #[serde(default)]
+    pub held_requests: Vec<String>,
     /// Steps whose output is searched too.
     pub after: Vec<String>,
 }
@@ -202,6 +218,9 @@ pub struct Retain {
     pub trim: Vec<ObjectVersion>,
     /// Quarantine object versions that go.
     pub quarantine: Vec<ObjectVersion>,
+    /// What stays however old it is.
+    #[serde(default)]
+    pub held: Held,
     /// Keys of raw objects that are compacted tonight while older versions of them never were: what must
     /// not stay is taken out of all their versions.
     pub older: Vec<String>,
@@ -302,6 +321,7 @@ impl Plan {
             steps,
             schema: BTreeMap::new(),
             requests: Vec::new(),
+            holds: Vec::new(),
             guards: Vec::new(),
             due: Vec::new(),
             forecast: Vec::new(),
@@ -384,6 +404,9 @@ impl fmt::Display for Plan {
         write_coverage(formatter, &self.coverage)?;
         for request in &self.requests {
             writeln!(formatter, "{request}")?;
+        }
+        for hold in &self.holds {
+            writeln!(formatter, "{hold}")?;
         }
         for guard in &self.guards {
             writeln!(formatter, "guard: {guard}")?;

@@ -15,7 +15,7 @@ use crate::lake::subject::FieldRule;
 use crate::lake::tables::{Change, DataFile, Table, TableError};
 use crate::lake::trim::{Trimmed, without_older};
 use crate::plan::{Purge, Retain, RetainCurated};
-use crate::policy::{DatasetPolicy, Horizon, S3Location};
+use crate::policy::{DatasetPolicy, S3Location};
 
 /// Why a retention step failed. What it had not done yet, the next run does.
 #[derive(Debug, thiserror::Error)]
@@ -78,7 +78,8 @@ pub async fn apply(
         .collect();
     let leftovers = tonight.iter().filter(|entry| {
         let counts = entry.counts;
-        !entry.damaged && counts.expired + counts.suppressed + counts.redacted > 0
+        let is_held = step.held.may_hold(entry.first_date, entry.last_date);
+        !is_held && !entry.damaged && counts.expired + counts.suppressed + counts.redacted > 0
     });
     if site.may_destroy {
         keys.extend(step.older.iter().map(String::as_str));
@@ -87,7 +88,7 @@ pub async fn apply(
         done.raw_waiting = leftovers.count() as u64;
     }
     for key in keys {
-        match trim(site, policy, &ledger, step.keep_from, key).await {
+        match trim(site, policy, &ledger, step, key).await {
             Ok(TrimmedRaw::Records(records)) => done.raw_trimmed += records,
             Ok(TrimmedRaw::Damaged) => {
                 done.blocked.push(format!(
@@ -111,18 +112,21 @@ async fn trim(
     site: &Site,
     policy: &DatasetPolicy,
     ledger: &Ledger,
-    keep_from: Horizon,
+    step: &Retain,
     key: &str,
 ) -> Result<TrimmedRaw, S3Error> {
     let rule = time_rule(&policy.events);
     let fields = FieldRule::all(&policy.pii);
     let goes = |record: &Record<'_>| {
         let Ok(event) = &record.content else {
-            return site.suppression.mentions(record.bytes, &policy.pii);
+            return step.held.is_nothing() && site.suppression.mentions(record.bytes, &policy.pii);
         };
         match decode::event_time(event, &rule) {
-            Ok(time) => !keep_from.keeps(time) || site.suppression.covers(event, time, &fields),
-            Err(_) => site.suppression.covers_at_any_time(event, &fields),
+            Ok(time) if step.held.holds(time.date_naive()) => false,
+            Ok(time) => {
+                !step.keep_from.keeps(time) || site.suppression.covers(event, time, &fields)
+            }
+            Err(_) => step.held.is_nothing() && site.suppression.covers_at_any_time(event, &fields),
         }
     };
     // An earlier step of this run may have rewritten the object: look what lies there now.

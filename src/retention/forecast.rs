@@ -6,7 +6,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{outlives, still_there};
 use crate::lake::facts::{DatasetFacts, Facts, TableFacts};
+use crate::lake::hold::{Held, Hold};
 use crate::lake::ledger::KnownObject;
+use crate::lake::tables::DataFile;
 use crate::plan::{Forecast, Leaving};
 use crate::policy::{DatasetPolicy, Policies, RetentionPolicy};
 
@@ -14,18 +16,28 @@ use crate::policy::{DatasetPolicy, Policies, RetentionPolicy};
 const AHEAD: [u32; 3] = [7, 30, 90];
 
 /// What leaves within 7, 30 and 90 days, each with what came before.
-pub fn forecast(policies: &Policies, facts: &Facts, now: DateTime<Utc>) -> Vec<Forecast> {
+pub fn forecast(
+    policies: &Policies,
+    facts: &Facts,
+    holds: &[Hold],
+    now: DateTime<Utc>,
+) -> Vec<Forecast> {
     let within = |days: &u32| {
         let at = now + TimeDelta::days(i64::from(*days));
         let mut leaving = BTreeMap::new();
         for policy in &policies.datasets {
+            let held = Held::of(holds, &policy.name);
             if let Some(facts) = facts.datasets.get(&policy.name) {
-                leaving.insert(policy.name.clone(), of_dataset(policy, facts, now, at));
+                leaving.insert(
+                    policy.name.clone(),
+                    of_dataset(policy, facts, &held, now, at),
+                );
             }
         }
         for policy in &policies.curated {
             if let Some(table) = facts.curated.get(&policy.table) {
-                let gone = of_table(policy.retention, table, at);
+                let held = Held::of(holds, &policy.table);
+                let gone = of_table(policy.retention, table, &held, at);
                 leaving.insert(policy.table.clone(), gone);
             }
         }
@@ -41,37 +53,41 @@ pub fn forecast(policies: &Policies, facts: &Facts, now: DateTime<Utc>) -> Vec<F
 fn of_dataset(
     policy: &DatasetPolicy,
     facts: &DatasetFacts,
+    held: &Held,
     now: DateTime<Utc>,
     at: DateTime<Utc>,
 ) -> Leaving {
-    let mut leaving = of_table(policy.retention, &facts.events, at);
+    let mut leaving = of_table(policy.retention, &facts.events, held, at);
     let first_day = policy.retention.horizon(at).first_day();
     // Where not all raw objects were looked for, those whose time is over have gone long ago.
     let today = policy.retention.horizon(now).first_day();
     let is_gone = |object: &KnownObject| {
         !facts.discovery.coverage.is_everything() && !outlives(policy, object, today, now)
     };
-    for object in still_there(facts) {
+    let objects = still_there(facts);
+    for object in objects.filter(|object| !held.may_hold(object.first_date, object.last_date)) {
         if !outlives(policy, object, first_day, at) && !is_gone(object) {
             leaving.objects += 1;
             leaving.bytes += object.size;
         }
     }
-    for object in super::old_quarantine(policy, facts, at) {
+    for object in super::old_quarantine(policy, facts, held, at) {
         leaving.objects += 1;
         leaving.bytes += object.size;
     }
     leaving
 }
 
-fn of_table(retention: RetentionPolicy, table: &TableFacts, at: DateTime<Utc>) -> Leaving {
+fn of_table(
+    retention: RetentionPolicy,
+    table: &TableFacts,
+    held: &Held,
+    at: DateTime<Utc>,
+) -> Leaving {
     let first_day = retention.horizon(at).first_day();
     let mut leaving = Leaving::default();
-    for file in table
-        .files
-        .iter()
-        .filter(|file| file.event_date < first_day)
-    {
+    let leaves = |file: &&DataFile| file.event_date < first_day && !held.holds(file.event_date);
+    for file in table.files.iter().filter(leaves) {
         leaving.events += file.rows;
         leaving.objects += 1;
         leaving.bytes += file.size;

@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, NaiveDate, Utc};
 
 use crate::lake::facts::{DatasetFacts, Facts, Grace, Places, TableFacts};
+use crate::lake::hold::Held;
 use crate::lake::ledger::{KnownObject, Ledger};
 use crate::lake::rows::is_redacted;
 use crate::lake::s3::{ObjectVersion, ReadS3, by_key};
@@ -32,6 +33,7 @@ pub fn plan(
     policy: &DatasetPolicy,
     facts: &DatasetFacts,
     straddling: &[DataFile],
+    held: &Held,
     compactions: &[String],
     now: DateTime<Utc>,
 ) -> Option<Step> {
@@ -39,8 +41,14 @@ pub fn plan(
     let first_day = keep_from.first_day();
     let mut files = too_old(&facts.events, first_day);
     files.extend(no_longer_kept_by_law(policy, facts, first_day, now));
-    let (raw, trim) = raw_fates(policy, facts, first_day, now);
-    let quarantine = old_quarantine(policy, facts, now);
+    files.retain(|file| !held.holds(file.event_date));
+    let straddling = if held.holds(first_day) {
+        &[]
+    } else {
+        straddling
+    };
+    let (raw, trim) = raw_fates(policy, facts, held, first_day, now);
+    let quarantine = old_quarantine(policy, facts, held, now);
     let nothing = files.is_empty()
         && straddling.is_empty()
         && raw.is_empty()
@@ -78,6 +86,7 @@ pub fn plan(
             raw,
             trim,
             quarantine,
+            held: held.clone(),
             older: with_older_versions(facts),
             after: compactions.to_vec(),
         }),
@@ -116,10 +125,12 @@ pub async fn straddling(
 pub fn plan_curated(
     policy: &CuratedPolicy,
     facts: &TableFacts,
+    held: &Held,
     now: DateTime<Utc>,
 ) -> Option<Step> {
     let keep_from = policy.retention.horizon(now).first_day();
-    let files = too_old(facts, keep_from);
+    let mut files = too_old(facts, keep_from);
+    files.retain(|file| !held.holds(file.event_date));
     (!files.is_empty()).then(|| Step {
         id: format!("retain-{}", policy.table),
         why: format!(
@@ -224,11 +235,16 @@ fn no_longer_kept_by_law(
 fn raw_fates(
     policy: &DatasetPolicy,
     facts: &DatasetFacts,
+    held: &Held,
     keep_from: NaiveDate,
     now: DateTime<Utc>,
 ) -> (Vec<ObjectVersion>, Vec<ObjectVersion>) {
     let (mut gone, mut trimmed) = (Vec::new(), Vec::new());
     for (key, versions) in by_key(&facts.raw) {
+        let mut objects = versions.iter().filter(|version| !version.marker);
+        if objects.any(|version| facts.ledger.may_be_held(held, version)) {
+            continue;
+        }
         // What goes was listed: an inventory may be older than what lies there now.
         if facts.discovery.unconfirmed.contains(key) {
             continue;
@@ -345,11 +361,16 @@ fn holds_what_goes(compacted: &KnownObject, keep_from: NaiveDate) -> bool {
     !compacted.damaged && (straddles || compacted.suppressed > 0)
 }
 
+/// Broken records have no day, so any hold on the dataset is on all of them.
 fn old_quarantine(
     policy: &DatasetPolicy,
     facts: &DatasetFacts,
+    held: &Held,
     now: DateTime<Utc>,
 ) -> Vec<ObjectVersion> {
+    if !held.is_nothing() {
+        return Vec::new();
+    }
     let is_old = |version: &&ObjectVersion| {
         let since = facts.ledger.quarantine.get(&version.key);
         since.is_some_and(|since| policy.retention.keep.after(*since) <= now)
@@ -358,9 +379,15 @@ fn old_quarantine(
 }
 
 /// What leaves next by age, and when.
-pub fn due(policy: &DatasetPolicy, facts: &DatasetFacts, now: DateTime<Utc>) -> Vec<Due> {
+pub fn due(
+    policy: &DatasetPolicy,
+    facts: &DatasetFacts,
+    held: &Held,
+    now: DateTime<Utc>,
+) -> Vec<Due> {
     let mut due = Vec::new();
-    if let Some(first) = facts.events.files.iter().map(|file| file.event_date).min() {
+    let days = facts.events.files.iter().map(|file| file.event_date);
+    if let Some(first) = days.filter(|day| !held.holds(*day)).min() {
         due.push(Due {
             at: policy.retention.leaves_at(first),
             what: format!(
@@ -372,6 +399,7 @@ pub fn due(policy: &DatasetPolicy, facts: &DatasetFacts, now: DateTime<Utc>) -> 
     if let Some(keep) = policy.raw.keep {
         let next = still_there(facts)
             .filter(|compacted| !compacted.damaged)
+            .filter(|compacted| !held.may_hold(compacted.first_date, compacted.last_date))
             .map(|compacted| keep.after(compacted.at))
             .filter(|at| facts.discovery.coverage.is_everything() || *at > now)
             .min();

@@ -27,6 +27,7 @@ mod first_night;
 mod formats;
 mod grace;
 mod guards;
+mod holds;
 mod inventory;
 mod killed;
 mod late_and_again;

@@ -64,7 +64,7 @@ impl Night<'_> {
             report.erased_raw_records += erased.raw_records;
             report.erased_quarantined += erased.quarantined;
         }
-        self.note_erased(&action.dataset, done);
+        self.note_erased(&action.dataset, done, &action.held_requests);
         Ok(())
     }
 
@@ -75,13 +75,15 @@ impl Night<'_> {
         let done = erasure::apply_curated(self.site, policy, action, &people, &key).await?;
         let report = self.report.curated.entry(action.table.clone()).or_default();
         report.erased_rows += done.rows;
-        self.note_erased(&action.table, done);
+        self.note_erased(&action.table, done, &action.held_requests);
         Ok(())
     }
 
-    fn note_erased(&mut self, table: &str, done: DatasetErasure) {
+    fn note_erased(&mut self, table: &str, done: DatasetErasure, held: &[String]) {
         for (id, erased) in done.erased {
+            let is_held = held.contains(&id);
             let (tables, complete) = self.erased.entry(id).or_insert((BTreeMap::new(), true));
+            *complete &= !is_held;
             tables.entry(table.to_owned()).or_default().add(&erased);
             *complete &= done.waiting.is_empty();
         }
