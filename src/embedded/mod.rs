@@ -15,7 +15,8 @@
 //! Hazards: addressing is path style only. A write survives the death of the
 //! process at any instant, but nothing is synced to the disk, so not the loss
 //! of power. The credentials are fixed and public: listen on loopback only.
-//! Lifecycle rules, and restoring an archived object, answer `NotImplemented`.
+//! Lifecycle rules are checked and remembered, and not carried out. Restoring an
+//! archived object answers `NotImplemented`.
 //!
 //! Object Lock goes by the clock that the server was opened with. Server-side
 //! encryption is remembered and told, but nothing is encrypted; entity tags are

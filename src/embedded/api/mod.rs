@@ -5,6 +5,7 @@ mod buckets;
 mod copy;
 mod delete;
 mod encryption;
+mod lifecycle;
 mod listing;
 mod multipart;
 mod multipart_listing;
@@ -76,6 +77,9 @@ operations! {
         get_bucket_location(GetBucketLocationInput) -> GetBucketLocationOutput => buckets::location;
         get_bucket_versioning(GetBucketVersioningInput) -> GetBucketVersioningOutput => buckets::versioning;
         put_bucket_versioning(PutBucketVersioningInput) -> PutBucketVersioningOutput => buckets::set_versioning;
+        get_bucket_lifecycle_configuration(GetBucketLifecycleConfigurationInput) -> GetBucketLifecycleConfigurationOutput => lifecycle::get;
+        put_bucket_lifecycle_configuration(PutBucketLifecycleConfigurationInput) -> PutBucketLifecycleConfigurationOutput => lifecycle::put;
+        delete_bucket_lifecycle(DeleteBucketLifecycleInput) -> DeleteBucketLifecycleOutput => lifecycle::delete;
         get_object_lock_configuration(GetObjectLockConfigurationInput) -> GetObjectLockConfigurationOutput => object_lock::get_configuration;
         put_object_lock_configuration(PutObjectLockConfigurationInput) -> PutObjectLockConfigurationOutput => object_lock::put_configuration;
         get_object(GetObjectInput) -> GetObjectOutput => read::get_object;

@@ -347,7 +347,7 @@ fn mode_named(name: &str) -> Option<RetentionMode> {
 
 /// The API's time as ours, to the millisecond, as answers tell it: who sets what
 /// he was told has shortened nothing.
-fn time_of(timestamp: &Timestamp) -> S3Result<DateTime<Utc>> {
+pub fn time_of(timestamp: &Timestamp) -> S3Result<DateTime<Utc>> {
     let parsed = || {
         let mut text = Vec::new();
         // The only one of its forms that minds the offset from UTC.
@@ -360,7 +360,7 @@ fn time_of(timestamp: &Timestamp) -> S3Result<DateTime<Utc>> {
     };
     let time = parsed().map(|time| DateTime::<Utc>::from(time).round_subsecs(3));
     time.filter(|time| *time <= END_OF_CALENDAR)
-        .ok_or_else(|| s3_error!(InvalidArgument, "the retain until date is not a time"))
+        .ok_or_else(|| s3_error!(InvalidArgument, "the date is not a time"))
 }
 
 fn malformed(message: &'static str) -> S3Error {

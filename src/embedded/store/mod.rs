@@ -166,6 +166,7 @@ impl Store {
             },
             region,
             object_lock,
+            lifecycle: None,
         };
         let files = self.files_of(name);
         let plain = self.plain_of(name);

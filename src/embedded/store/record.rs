@@ -36,6 +36,9 @@ pub struct BucketSettings {
     /// `None` until Object Lock is switched on.
     #[serde(default)]
     pub object_lock: Option<BucketLock>,
+    /// Kept as they came in, and not carried out.
+    #[serde(default)]
+    pub lifecycle: Option<dto::LifecycleRules>,
 }
 
 /// One version of an object, or a delete marker.

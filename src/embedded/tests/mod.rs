@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "deleting is what is tested here")]
 
 mod encryption;
+mod lifecycle;
 mod listing;
 mod model;
 mod multipart;

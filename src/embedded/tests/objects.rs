@@ -370,7 +370,4 @@ async fn what_is_not_implemented_is_refused() {
         code_of(&refused.send().await.unwrap_err()),
         "NotImplemented"
     );
-    let refused = lake.client.get_bucket_lifecycle_configuration();
-    let refused = refused.bucket(BUCKET).send().await;
-    assert_eq!(code_of(&refused.unwrap_err()), "NotImplemented");
 }
