@@ -18,7 +18,7 @@ use crate::plan::{
     Action, Checkpoint, Guard, PlacedUpload, Plan, RequestReport, Step, guards, named_raw, seen,
 };
 use crate::policy::Policies;
-use crate::retention::{self, RetentionError};
+use crate::retention::{self, RetentionError, lifecycle};
 use inbox::Inbox;
 use request::{OpenRequest, RequestError};
 
@@ -138,6 +138,8 @@ pub async fn plan(
         .map_err(FactsError::from)?;
     plan.findings.extend(contradictions(policies, &facts)?);
     plan.findings.extend(unlisted(policies, &facts)?);
+    let rules = lifecycle::read(s3, policies).await;
+    plan.findings.extend(lifecycle::findings(policies, &rules));
     plan.requests = open;
     let last = LastRun::read(s3, &places).await;
     let mut planned = Planned {

@@ -18,6 +18,7 @@ use tokio::sync::Semaphore;
 
 mod compose;
 mod delete;
+mod lifecycle;
 mod listing;
 mod object;
 mod tags;
@@ -27,6 +28,7 @@ use super::error::{S3Error, S3ErrorKind};
 use super::read_only::ReadOnlyStore;
 
 pub use compose::{ONE_REQUEST, SMALLEST_PART, Source, Stretch};
+pub use lifecycle::{Expiration, Lifecycle, LifecycleRule, NetRule, NoncurrentExpiration};
 pub use listing::{KeyRange, sort};
 pub use object::{Object, ObjectVersion, Pick, PutIf, Upload, by_key};
 pub use tags::as_query;

@@ -16,6 +16,8 @@ use super::error::ValueError;
 /// Far beyond any policy, and far from what dates can hold.
 const MOST: u32 = 100_000;
 
+const MINUTES_OF_DAY: u64 = 24 * 60;
+
 /// A calendar span, such as `2 years`, `30 days` or `24 h`; positive but for a grace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Span {
@@ -84,6 +86,19 @@ impl Span {
     pub fn before_date(self, date: NaiveDate) -> NaiveDate {
         self.before(date.and_time(NaiveTime::MIN).and_utc())
             .date_naive()
+    }
+
+    /// The most days that it takes by the calendar, a part of a day counted as one: 31 for `1 month`, 731
+    /// for `2 years`.
+    pub fn most_days(self) -> u32 {
+        let mut most_minutes = 0;
+        // From the first of each month of four years: one of them has the longest months and the leap day.
+        for month in 0..48 {
+            let start = DateTime::UNIX_EPOCH + Months::new(month);
+            most_minutes = most_minutes.max((self.after(start) - start).num_minutes());
+        }
+        let minutes = u64::try_from(most_minutes).unwrap_or_default();
+        u32::try_from(minutes.div_ceil(MINUTES_OF_DAY)).unwrap_or(u32::MAX)
     }
 
     /// Whether it is no time at all.
@@ -243,6 +258,26 @@ mod tests {
         for (length, at, expected) in after {
             assert_eq!(span(length).after(moment(at)), moment(expected), "{length}");
         }
+    }
+
+    #[test]
+    fn the_most_days_that_a_span_can_take() {
+        let table = [
+            ("30 days", 30),
+            ("24 h", 1),
+            ("25 h", 2),
+            ("1 min", 1),
+            ("1 month", 31),
+            // July and August.
+            ("2 months", 62),
+            ("1 year", 366),
+            ("2 years", 731),
+            ("4 years", 1461),
+        ];
+        for (written, days) in table {
+            assert_eq!(span(written).most_days(), days, "{written}");
+        }
+        assert_eq!(Span::NONE.most_days(), 0);
     }
 
     #[test]

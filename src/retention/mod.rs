@@ -8,6 +8,7 @@
 
 mod apply;
 mod forecast;
+pub mod lifecycle;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,0 +1,91 @@
+//! The rules that serve as a net behind the program: they remove what it leaves to others, and too late
+//! what it should have removed, so that they never come first.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Serialize;
+
+use super::place::Place;
+use crate::lake::s3::NetRule;
+use crate::policy::Policies;
+
+/// Days for which a service's replaced and deleted objects can be brought back.
+const BROUGHT_BACK: u32 = 30;
+
+/// Days that raw objects stay after the program should have removed them, at least.
+const LATE: u32 = 30;
+
+/// Days that replaced versions in the lake stay after the last reader.
+const AFTER_READERS: u32 = 7;
+
+/// Days that an upload may take.
+const UPLOAD: u32 = 7;
+
+/// All rules of a bucket, in the shape of `aws s3api put-bucket-lifecycle-configuration`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Configuration {
+    /// One a location.
+    pub rules: Vec<NetRule>,
+}
+
+/// The configuration of each bucket of the policies.
+pub fn net(policies: &Policies) -> BTreeMap<String, Configuration> {
+    let mut buckets: BTreeMap<String, Configuration> = BTreeMap::new();
+    for place in Place::all(policies) {
+        let bucket = place.location().bucket.clone();
+        buckets.entry(bucket).or_default().rules.push(rule(&place));
+    }
+    buckets
+}
+
+/// One rule a location: S3 has refused rules of one kind whose prefixes overlap.
+pub fn rule(place: &Place) -> NetRule {
+    let prefix = place.location().prefix.clone();
+    match place {
+        Place::Raw(policy) => NetRule {
+            id: format!("lakewarden-raw-{}", policy.name),
+            prefix,
+            // S3 counts from when an object was put, `raw.keep` from when it was compacted, which may be
+            // weeks later if nights failed. Twice the span and a month on top leave time to mend that.
+            expire_after: policy.raw.keep.map(|keep| {
+                let days = keep.most_days();
+                days.saturating_add(days.max(LATE))
+            }),
+            noncurrent_after: BROUGHT_BACK,
+            abort_after: UPLOAD,
+        },
+        Place::Lake(policies) => NetRule {
+            id: "lakewarden-lake".to_owned(),
+            prefix,
+            // Tables name their files for as long as they are in use.
+            expire_after: None,
+            noncurrent_after: policies
+                .lake
+                .readers_grace
+                .most_days()
+                .saturating_add(AFTER_READERS),
+            abort_after: UPLOAD,
+        },
+    }
+}
+
+impl fmt::Display for NetRule {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "`{}`: ", self.id)?;
+        match self.prefix.as_str() {
+            "" => formatter.write_str("in the whole bucket ")?,
+            prefix => write!(formatter, "under {prefix} ")?,
+        }
+        if let Some(days) = self.expire_after {
+            write!(formatter, "objects go {days} days after they were put, ")?;
+        }
+        write!(
+            formatter,
+            "versions go {} days after they were replaced or deleted, delete markers once nothing is under \
+             them, and uploads that are unfinished after {} days",
+            self.noncurrent_after, self.abort_after
+        )
+    }
+}
