@@ -19,6 +19,8 @@ use crate::lake::facts::{Facts, Places};
 use crate::lake::key::Key;
 use crate::lake::s3::{PutIf, WriteS3};
 use crate::plan::megabytes;
+use crate::policy::Policies;
+use crate::retention::lifecycle;
 
 const PUT_AT_ONCE: usize = 16;
 const FUNNEL: &str = "booking_funnel_daily";
@@ -88,6 +90,7 @@ pub async fn main(global: &Global, command: &Demo) -> Result<(), Failure> {
     fill(&s3, generated.objects)
         .await
         .map_err(Failure::from_error)?;
+    spread_net(&s3, &lake.policies).await;
     request_erasure(&lake, &s3).await?;
     if command.prepare_only {
         super::say(&format!(
@@ -176,6 +179,15 @@ async fn fill(s3: &WriteS3, objects: Vec<RawObject>) -> Result<(), S3Error> {
             Ok(())
         })
         .await
+}
+
+/// Gives the buckets the lifecycle rules that `lifecycle` prints. A store that has none does without.
+async fn spread_net(s3: &WriteS3, policies: &Policies) {
+    for (bucket, configuration) in lifecycle::net(policies) {
+        if let Err(error) = s3.put_lifecycle(&bucket, &configuration.rules).await {
+            super::say(&format!("warning: {error}"));
+        }
+    }
 }
 
 async fn request_erasure(lake: &Opened, s3: &WriteS3) -> Result<(), Failure> {

@@ -6,6 +6,7 @@ mod demo;
 mod erase;
 mod failure;
 mod hold;
+mod lifecycle;
 mod open;
 mod plan;
 mod policy;
@@ -95,6 +96,8 @@ enum Command {
     Hold(hold::Hold),
     /// What the lake knows of a person (GDPR Art. 15 and 20).
     Subject(subject::Subject),
+    /// The lifecycle rules that would serve as a net behind the program, for each bucket of the policies.
+    Lifecycle,
     /// The policy files.
     Policy(policy::Policy),
     /// Serve a folder as S3, for demo and tests.
@@ -114,6 +117,7 @@ pub async fn main() -> ExitCode {
         Command::Erase(command) => erase::main(global, command).await,
         Command::Hold(command) => hold::main(global, command).await,
         Command::Subject(command) => subject::main(global, command).await,
+        Command::Lifecycle => lifecycle::main(global),
         Command::Policy(command) => policy::main(global, command),
         Command::ServeS3(command) => serve::main(global, command).await,
     };

@@ -1,6 +1,6 @@
 //! From the global arguments to a lake: policies, connection, key and clock.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{Exit, Failure, Global};
@@ -98,6 +98,14 @@ impl Opened {
     /// A reader.
     pub fn reader(&self) -> ReadS3 {
         ReadS3::new(self.connection.clone())
+    }
+}
+
+/// The folder with the policies that `global` names.
+pub fn policy_folder(global: &Global) -> PathBuf {
+    match &global.dir {
+        Some(dir) => dir.join(DEMO_POLICIES),
+        None => global.policies.clone(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! `policy check`.
 
-use super::open::DEMO_POLICIES;
+use super::open::policy_folder;
 use super::{Exit, Failure, Global, Output};
 use crate::curation;
 use crate::policy::Policies;
@@ -21,10 +21,7 @@ enum Verb {
 /// Checks the policies.
 pub fn main(global: &Global, command: &Policy) -> Result<(), Failure> {
     let Verb::Check = command.verb;
-    let folder = match &global.dir {
-        Some(dir) => dir.join(DEMO_POLICIES),
-        None => global.policies.clone(),
-    };
+    let folder = policy_folder(global);
     match Policies::load(&folder) {
         Ok(policies) => {
             curation::check(&policies)

@@ -31,6 +31,7 @@ mod holds;
 mod inventory;
 mod killed;
 mod late_and_again;
+mod lifecycle;
 mod put_back;
 mod real_lake;
 mod refusals;

@@ -10,6 +10,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::command::{Outcome, lakewarden, lakewarden_with, text};
+use super::lifecycle;
 use super::store::Store;
 
 /// The time of the first night.
@@ -123,7 +124,7 @@ impl Lake {
         &night().report
     }
 
-    /// The demo's policies, key and buckets, and nothing in them.
+    /// The demo's policies, key and buckets (with lifecycle rules that nobody minds), and nothing in them.
     pub fn empty() -> Self {
         Self::with_buckets(Store::create_bucket)
     }
@@ -141,10 +142,11 @@ impl Lake {
         let lake = Self { folder };
         lake.rename_key();
         let store = lake.store(NOW);
-        for (_, bucket) in BUCKETS {
+        let raw = BUCKETS.iter().map(|(_, bucket)| *bucket);
+        for bucket in raw.chain([LAKE_BUCKET]) {
             create(&store, bucket);
+            store.put_lifecycle(bucket, &lifecycle::harmless());
         }
-        create(&store, LAKE_BUCKET);
         lake
     }
 

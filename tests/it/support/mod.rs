@@ -1,9 +1,11 @@
 //! What every test stands on.
 
 pub mod command;
+pub mod denying;
 pub mod events;
 pub mod inventory;
 pub mod lake;
+pub mod lifecycle;
 pub mod server;
 pub mod store;
 pub mod tables;

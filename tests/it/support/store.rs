@@ -8,12 +8,15 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_s3::primitives::DateTimeFormat;
 use aws_sdk_s3::types::{
-    BucketVersioningStatus, ObjectLockConfiguration, ObjectLockEnabled, ServerSideEncryption,
-    StorageClass, VersioningConfiguration,
+    BucketVersioningStatus, LifecycleRule, ObjectLockConfiguration, ObjectLockEnabled,
+    ServerSideEncryption, StorageClass, VersioningConfiguration,
 };
 use chrono::{DateTime, Utc};
 use lakewarden::embedded::EmbeddedS3;
+use serde_json::Value;
 use tokio::runtime::Runtime;
+
+use super::lifecycle;
 
 /// The folder is open, hence closed to other processes, as long as this lives.
 pub struct Store {
@@ -82,6 +85,27 @@ impl Store {
     /// Makes a bucket that keeps none.
     pub fn create_bucket_without_versions(&self, bucket: &str) {
         let sent = self.client.create_bucket().bucket(bucket).send();
+        self.runtime.block_on(sent).unwrap();
+    }
+
+    /// Gives a bucket these lifecycle rules, in the shape of `aws s3api`.
+    pub fn put_lifecycle(&self, bucket: &str, rules: &Value) {
+        let request = self.client.put_bucket_lifecycle_configuration();
+        let request = request.bucket(bucket);
+        let request = request.lifecycle_configuration(lifecycle::configuration(rules));
+        self.runtime.block_on(request.send()).unwrap();
+    }
+
+    /// The lifecycle rules of a bucket that has some.
+    pub fn lifecycle(&self, bucket: &str) -> Vec<LifecycleRule> {
+        let request = self.client.get_bucket_lifecycle_configuration();
+        let sent = request.bucket(bucket).send();
+        self.runtime.block_on(sent).unwrap().rules().to_vec()
+    }
+
+    /// Takes all lifecycle rules from a bucket.
+    pub fn delete_lifecycle(&self, bucket: &str) {
+        let sent = self.client.delete_bucket_lifecycle().bucket(bucket).send();
         self.runtime.block_on(sent).unwrap();
     }
 
