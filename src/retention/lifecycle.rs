@@ -186,7 +186,7 @@ fn versions_too_late(place: &Place, rules: &[&LifecycleRule]) -> Option<String> 
 
 /// That no rule removes what the program leaves to others.
 fn missing(bucket: &str, places: &[Place], rules: &[&LifecycleRule]) -> Option<String> {
-    let kinds: [(&str, fn(&LifecycleRule) -> bool); 3] = [
+    let kinds: [(&str, Removes); 3] = [
         ("replaced and deleted versions", removes_versions),
         ("delete markers with nothing under them", removes_markers),
         ("unfinished uploads", |rule| rule.abort_after.is_some()),
@@ -204,6 +204,9 @@ fn missing(bucket: &str, places: &[Place], rules: &[&LifecycleRule]) -> Option<S
         )
     })
 }
+
+/// Whether a rule removes something.
+type Removes = fn(&LifecycleRule) -> bool;
 
 fn removes_versions(rule: &LifecycleRule) -> bool {
     versions_after(rule).is_some()

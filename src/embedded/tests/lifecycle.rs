@@ -155,7 +155,7 @@ async fn nothing_goes_by_a_rule() {
 #[tokio::test]
 async fn a_rule_without_an_id_gets_one() {
     let lake = Lake::new().await;
-    let bare = || rule().expiration(days(1)).build().unwrap();
+    let bare = || expiring().build().unwrap();
     let long = rule().id("é".repeat(255)).expiration(days(1));
     let rules = vec![bare(), bare(), long.build().unwrap()];
     assert_eq!(lake.set_rules(rules).await, "ok");
@@ -165,46 +165,73 @@ async fn a_rule_without_an_id_gets_one() {
     assert!(!ids[0].is_empty() && ids[0] != ids[1], "{ids:?}");
 }
 
-#[tokio::test]
-async fn what_s3_refuses_is_refused() {
+/// That each rule is refused with its code, alone.
+async fn expect_refusals<const COUNT: usize>(table: [(&str, LifecycleRuleBuilder, &str); COUNT]) {
     let lake = Lake::new().await;
-    let expiring = || rule().expiration(days(1));
+    for (what, builder, code) in table {
+        let rules = vec![builder.build().unwrap()];
+        assert_eq!(lake.set_rules(rules).await, code, "{what}");
+    }
+    assert_eq!(
+        lake.rules().await.unwrap_err(),
+        "NoSuchLifecycleConfiguration"
+    );
+}
+
+fn expiring() -> LifecycleRuleBuilder {
+    rule().expiration(days(1))
+}
+
+#[tokio::test]
+async fn filters_that_s3_refuses() {
     let filtered = |filter: LifecycleRuleFilterBuilder| rule().filter(filter.build());
+    let two = filtered(filter().prefix("a/").tag(tag("a"))).expiration(days(1));
     let lonely = LifecycleRuleAndOperator::builder().tags(tag("a")).build();
+    let lonely = filtered(filter().and(lonely)).expiration(days(1));
     let tagged = LifecycleRuleAndOperator::builder()
         .prefix("")
         .tags(tag("a"));
-    let both = LifecycleExpiration::builder()
-        .days(1)
-        .expired_object_delete_marker(true);
+    let tagged = filtered(filter().and(tagged.build()));
+    let sized = filtered(filter().object_size_greater_than(1));
+    #[expect(deprecated, reason = "clients still send it")]
+    let both = expiring().prefix("a/");
+    expect_refusals([
+        ("none", expiring().set_filter(None), "MalformedXML"),
+        ("a prefix too", both, "MalformedXML"),
+        ("two conditions", two, "MalformedXML"),
+        ("one condition under And", lonely, "MalformedXML"),
+        (
+            "uploads by tag",
+            tagged.abort_incomplete_multipart_upload(abort(1)),
+            "InvalidRequest",
+        ),
+        (
+            "uploads by size",
+            sized.abort_incomplete_multipart_upload(abort(1)),
+            "InvalidRequest",
+        ),
+        (
+            "markers by tag",
+            filtered(filter().tag(tag("a"))).expiration(of_markers()),
+            "InvalidRequest",
+        ),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn actions_that_s3_refuses() {
+    let ends = LifecycleExpiration::builder;
+    let two_ends = ends().days(1).expired_object_delete_marker(true).build();
     let nowhere = Transition::builder().days(1).build();
     let never = Transition::builder().storage_class(TransitionStorageClass::Glacier);
-    #[expect(deprecated, reason = "clients still send it")]
-    let prefixed_twice = expiring().prefix("a/");
-    let table = [
-        ("a status", expiring().status("On".into()), "MalformedXML"),
-        ("an action", rule(), "InvalidRequest"),
-        ("a filter", expiring().set_filter(None), "MalformedXML"),
-        ("filter and prefix", prefixed_twice, "MalformedXML"),
+    expect_refusals([
+        ("none", rule(), "InvalidRequest"),
+        ("no days", rule().expiration(days(0)), "InvalidArgument"),
+        ("two ends", rule().expiration(two_ends), "MalformedXML"),
+        ("no end", rule().expiration(ends().build()), "MalformedXML"),
         (
-            "two conditions",
-            filtered(filter().prefix("a/").tag(tag("a"))).expiration(days(1)),
-            "MalformedXML",
-        ),
-        (
-            "one condition under And",
-            filtered(filter().and(lonely)).expiration(days(1)),
-            "MalformedXML",
-        ),
-        ("days", rule().expiration(days(0)), "InvalidArgument"),
-        ("two ends", rule().expiration(both.build()), "MalformedXML"),
-        (
-            "no end",
-            rule().expiration(LifecycleExpiration::builder().build()),
-            "MalformedXML",
-        ),
-        (
-            "a date",
+            "an hour",
             rule().expiration(on("2030-01-01T00:00:01Z")),
             "InvalidArgument",
         ),
@@ -223,31 +250,23 @@ async fn what_s3_refuses_is_refused() {
             rule().abort_incomplete_multipart_upload(abort(0)),
             "InvalidArgument",
         ),
-        (
-            "uploads by tag",
-            filtered(filter().and(tagged.build())).abort_incomplete_multipart_upload(abort(1)),
-            "InvalidRequest",
-        ),
-        (
-            "uploads by size",
-            filtered(filter().object_size_greater_than(1))
-                .abort_incomplete_multipart_upload(abort(1)),
-            "InvalidRequest",
-        ),
-        (
-            "markers by tag",
-            filtered(filter().tag(tag("a"))).expiration(of_markers()),
-            "InvalidRequest",
-        ),
-        ("a class", rule().transitions(nowhere), "MalformedXML"),
+        ("no class", rule().transitions(nowhere), "MalformedXML"),
         (
             "an unknown class",
             rule().transitions(to_class("ATTIC")),
             "MalformedXML",
         ),
+        ("no time", rule().transitions(never.build()), "MalformedXML"),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn names_and_numbers_of_rules_that_s3_refuses() {
+    expect_refusals([
         (
-            "a transition's time",
-            rule().transitions(never.build()),
+            "an unknown status",
+            expiring().status("On".into()),
             "MalformedXML",
         ),
         (
@@ -255,11 +274,9 @@ async fn what_s3_refuses_is_refused() {
             expiring().id("x".repeat(256)),
             "InvalidArgument",
         ),
-    ];
-    for (what, builder, code) in table {
-        let rules = vec![builder.build().unwrap()];
-        assert_eq!(lake.set_rules(rules).await, code, "{what}");
-    }
+    ])
+    .await;
+    let lake = Lake::new().await;
     let twice = || expiring().id("twice").build().unwrap();
     assert_eq!(
         lake.set_rules(vec![twice(), twice()]).await,
@@ -268,10 +285,6 @@ async fn what_s3_refuses_is_refused() {
     let many = |count| vec![expiring().build().unwrap(); count];
     assert_eq!(lake.set_rules(Vec::new()).await, "MalformedXML");
     assert_eq!(lake.set_rules(many(1001)).await, "MalformedXML");
-    assert_eq!(
-        lake.rules().await.unwrap_err(),
-        "NoSuchLifecycleConfiguration"
-    );
     assert_eq!(lake.set_rules(many(1000)).await, "ok");
     let missing = lake.client.get_bucket_lifecycle_configuration();
     let missing = missing.bucket("missing").send().await.unwrap_err();

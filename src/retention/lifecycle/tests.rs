@@ -96,9 +96,24 @@ fn expect(found: &[String], expected: &[&[&str]], what: &str) {
     }
 }
 
+/// A rule beside a net, and for each finding that it makes what that says.
+type Case = (
+    &'static str,
+    LifecycleRule,
+    &'static [&'static [&'static str]],
+);
+
+const SILENT: &[&[&str]] = &[];
+
+#[track_caller]
+fn expect_each<const COUNT: usize>(bucket: &str, cases: [Case; COUNT]) {
+    for (what, rule, expected) in cases {
+        expect(&told_of(bucket, vec![net_over(""), rule]), expected, what);
+    }
+}
+
 #[test]
-fn rules_that_go_against_the_policies() {
-    const SILENT: &[&[&str]] = &[];
+fn raw_objects_that_go_before_their_time() {
     let date = chrono::NaiveDate::from_ymd_opt(2030, 1, 1).unwrap();
     let dated = LifecycleRule {
         expiration: Some(Expiration::From(date)),
@@ -108,146 +123,124 @@ fn rules_that_go_against_the_policies() {
         enabled: false,
         ..expiring("cart/", 1)
     };
-    let table: [(&str, &str, LifecycleRule, &[&[&str]]); 25] = [
-        (
-            "early enough to lose what was never compacted",
-            "raw",
-            expiring("cart/", 1),
-            &[&[
-                "rule `theirs` of bucket raw deletes objects 1 day after they were put",
-                "the raw objects of cart",
-                "keeps them 30 days after compaction",
-                "never compacted",
-                "make it wait 37 days or more",
-            ]],
-        ),
-        (
-            "a day too early",
-            "raw",
-            expiring("cart/", 36),
-            &[&["36 days after"]],
-        ),
-        ("early enough", "raw", expiring("cart/", 37), SILENT),
-        (
-            "kept forever",
-            "raw",
-            expiring("visits/", 36_500),
-            &[&["of visits", "forever", "take s3://raw/visits/ out of it"]],
-        ),
-        (
-            "a date",
-            "raw",
-            dated,
-            &[&["all objects from 2030-01-01 on"]],
-        ),
-        (
-            "some days of it",
-            "raw",
-            expiring("cart/year=2024/", 1),
-            &[&["of cart"]],
-        ),
-        (
-            "the whole bucket",
-            "raw",
-            expiring("", 1),
-            &[&["of cart"], &["of visits"]],
-        ),
-        (
-            "keys that begin like it",
-            "raw",
-            expiring("ca", 1),
-            &[&["of cart"]],
-        ),
-        ("another folder", "raw", expiring("carts/", 1), SILENT),
-        ("disabled", "raw", disabled, SILENT),
-        (
-            "only some objects",
-            "raw",
-            narrow(expiring("cart/", 1)),
-            &[&["of bucket raw (for some tags or sizes) deletes"]],
-        ),
-        (
-            "replaced versions",
-            "raw",
-            removing_versions("cart/", 6),
-            &[&["removes versions 6 days after", "make it wait 7 days"]],
-        ),
-        (
-            "versions late enough",
-            "raw",
-            removing_versions("cart/", 7),
-            SILENT,
-        ),
-        (
-            "an archive",
-            "raw",
-            archiving("cart/", "GLACIER"),
-            &[&["moves the raw objects of cart to GLACIER", "restores it"]],
-        ),
-        (
-            "a deep one for some",
-            "raw",
-            narrow(archiving("visits/2024/", "DEEP_ARCHIVE")),
-            &[&["(for some tags or sizes) moves", "DEEP_ARCHIVE"]],
-        ),
-        (
-            "no archive",
-            "raw",
-            archiving("cart/", "GLACIER_IR"),
-            SILENT,
-        ),
-        (
-            "tables",
-            "lake",
-            expiring("main/events/cart/", 36_500),
-            &[&[
-                "the lake among them",
-                "files that are gone",
-                "take s3://lake/main/ out",
-            ]],
-        ),
-        (
-            "the lake's own files",
-            "lake",
-            expiring("main/system/", 9),
-            &[&["the lake"]],
-        ),
-        (
-            "the lake's bucket",
-            "lake",
-            expiring("", 9),
-            &[&["the lake"]],
-        ),
-        ("beside the lake", "lake", expiring("other/", 1), SILENT),
-        (
-            "no folder of ours",
-            "lake",
-            expiring("main/scratch/", 1),
-            SILENT,
-        ),
-        (
-            "readers",
-            "lake",
-            removing_versions("main/", 2),
-            &[&["removes versions 2 days after", "`readers_grace` is 3 days"]],
-        ),
-        (
-            "no reader any more",
-            "lake",
-            removing_versions("main/", 3),
-            SILENT,
-        ),
-        (
-            "tables in an archive",
-            "lake",
-            archiving("main/", "GLACIER"),
-            &[&["moves the lake"]],
-        ),
-        ("a net", "lake", net_over("main/"), SILENT),
-    ];
-    for (what, bucket, rule, expected) in table {
-        expect(&told_of(bucket, vec![net_over(""), rule]), expected, what);
-    }
+    expect_each(
+        "raw",
+        [
+            (
+                "early enough to lose what was never compacted",
+                expiring("cart/", 1),
+                &[&[
+                    "rule `theirs` of bucket raw deletes objects 1 day after they were put",
+                    "the raw objects of cart",
+                    "keeps them 30 days after compaction",
+                    "never compacted",
+                    "make it wait 37 days or more",
+                ]],
+            ),
+            (
+                "a day too early",
+                expiring("cart/", 36),
+                &[&["36 days after"]],
+            ),
+            ("early enough", expiring("cart/", 37), SILENT),
+            (
+                "kept forever",
+                expiring("visits/", 36_500),
+                &[&["of visits", "forever", "take s3://raw/visits/ out of it"]],
+            ),
+            ("a date", dated, &[&["all objects from 2030-01-01 on"]]),
+            (
+                "some days of it",
+                expiring("cart/year=2024/", 1),
+                &[&["of cart"]],
+            ),
+            (
+                "the whole bucket",
+                expiring("", 1),
+                &[&["of cart"], &["of visits"]],
+            ),
+            (
+                "keys that begin like it",
+                expiring("ca", 1),
+                &[&["of cart"]],
+            ),
+            ("another folder", expiring("carts/", 1), SILENT),
+            ("disabled", disabled, SILENT),
+            (
+                "only some objects",
+                narrow(expiring("cart/", 1)),
+                &[&["of bucket raw (for some tags or sizes) deletes"]],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn raw_objects_whose_versions_go_early_or_that_are_archived() {
+    expect_each(
+        "raw",
+        [
+            (
+                "replaced versions",
+                removing_versions("cart/", 6),
+                &[&["removes versions 6 days after", "make it wait 7 days"]],
+            ),
+            (
+                "versions late enough",
+                removing_versions("cart/", 7),
+                SILENT,
+            ),
+            (
+                "an archive",
+                archiving("cart/", "GLACIER"),
+                &[&["moves the raw objects of cart to GLACIER", "restores it"]],
+            ),
+            (
+                "a deep one for some",
+                narrow(archiving("visits/2024/", "DEEP_ARCHIVE")),
+                &[&["(for some tags or sizes) moves", "DEEP_ARCHIVE"]],
+            ),
+            ("no archive", archiving("cart/", "GLACIER_IR"), SILENT),
+        ],
+    );
+}
+
+#[test]
+fn whatever_a_rule_does_to_tables() {
+    expect_each(
+        "lake",
+        [
+            (
+                "tables",
+                expiring("main/events/cart/", 36_500),
+                &[&[
+                    "the lake among them",
+                    "files that are gone",
+                    "take s3://lake/main/ out",
+                ]],
+            ),
+            (
+                "the lake's own files",
+                expiring("main/system/", 9),
+                &[&["the lake"]],
+            ),
+            ("the lake's bucket", expiring("", 9), &[&["the lake"]]),
+            ("beside the lake", expiring("other/", 1), SILENT),
+            ("no folder of ours", expiring("main/scratch/", 1), SILENT),
+            (
+                "readers",
+                removing_versions("main/", 2),
+                &[&["removes versions 2 days after", "`readers_grace` is 3 days"]],
+            ),
+            ("no reader any more", removing_versions("main/", 3), SILENT),
+            (
+                "tables in an archive",
+                archiving("main/", "GLACIER"),
+                &[&["moves the lake"]],
+            ),
+            ("a net", net_over("main/"), SILENT),
+        ],
+    );
 }
 
 #[test]
