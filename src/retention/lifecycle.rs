@@ -108,11 +108,11 @@ fn objects_too_early(place: &Place, rule: &LifecycleRule) -> Option<String> {
     let (does, days) = match rule.expiration? {
         Expiration::Markers => return None,
         Expiration::AfterDays(days) => (
-            format!("deletes objects {} after they were put", counted(days)),
+            format!("deletes {place} {} after they were put", counted(days)),
             days,
         ),
         Expiration::From(date) => (
-            format!("deletes all objects from {date} on, new ones too"),
+            format!("deletes all {place} from {date} on, new ones too"),
             0,
         ),
     };
@@ -131,9 +131,7 @@ fn objects_too_early(place: &Place, rule: &LifecycleRule) -> Option<String> {
         Some(days) => format!("make it wait {} or more", counted(days)),
         None => format!("take {} out of it", place.location()),
     };
-    Some(format!(
-        "{does}, {place} among them: {why}{uncompacted}; {advice}"
-    ))
+    Some(format!("{does}: {why}{uncompacted}; {advice}"))
 }
 
 /// That noncurrent versions go before their time.
@@ -142,7 +140,7 @@ fn versions_too_early(place: &Place, rule: &LifecycleRule) -> Option<String> {
     let allowed = place.versions_may_go_after();
     (days < allowed).then(|| {
         format!(
-            "removes versions {} after they were replaced or deleted, in {place} too: {}; make it wait {} or more",
+            "removes versions of {place} {} after they were replaced or deleted: {}; make it wait {} or more",
             counted(days),
             place.why_versions_stay(),
             counted(allowed)
@@ -171,12 +169,12 @@ fn versions_too_late(place: &Place, rules: &[&LifecycleRule]) -> Option<String> 
     if !place.is_covered(rules, removes_versions) || place.is_covered(rules, in_time) {
         return None;
     }
-    let late = rules
-        .iter()
-        .filter(|rule| place.is_touched_by(rule) && removes_versions(rule) && !in_time(rule));
+    let late = rules.iter().filter(|rule| {
+        !rule.is_narrow && place.is_touched_by(rule) && removes_versions(rule) && !in_time(rule)
+    });
     let rule = late.min_by_key(|rule| versions_after(rule))?;
     let fault = format!(
-        "removes versions only {} after they were replaced or deleted, in {place} too: the policies keep events \
+        "removes versions of {place} only {} after they were replaced or deleted: the policies keep events \
          {keep}; make it wait {} or less",
         counted(versions_after(rule)?),
         counted(latest)
@@ -187,20 +185,28 @@ fn versions_too_late(place: &Place, rules: &[&LifecycleRule]) -> Option<String> 
 /// That no rule removes what the program leaves to others.
 fn missing(bucket: &str, places: &[Place], rules: &[&LifecycleRule]) -> Option<String> {
     let kinds: [(&str, Removes); 3] = [
-        ("replaced and deleted versions", removes_versions),
-        ("delete markers with nothing under them", removes_markers),
+        ("replaced versions", removes_versions),
+        ("expired delete markers", removes_markers),
         ("unfinished uploads", |rule| rule.abort_after.is_some()),
     ];
-    let stay: Vec<&str> = kinds
-        .into_iter()
-        .filter(|(_, removes)| !places.iter().all(|place| place.is_covered(rules, removes)))
-        .map(|(what, _)| what)
-        .collect();
+    let (mut stay, mut locations) = (Vec::new(), BTreeSet::new());
+    for (what, removes) in kinds {
+        let bare = places
+            .iter()
+            .filter(|place| !place.is_covered(rules, removes));
+        let bare: Vec<String> = bare.map(|place| place.location().to_string()).collect();
+        if !bare.is_empty() {
+            stay.push(what);
+            locations.extend(bare);
+        }
+    }
+    let locations: Vec<String> = locations.into_iter().collect();
     (!stay.is_empty()).then(|| {
         format!(
-            "no lifecycle rule of bucket {bucket} removes {}, so what the program does not see stays there for \
-             good: `lakewarden lifecycle` prints rules that do",
-            stay.join(", ")
+            "S3 does not remove {} under {}: bucket {bucket} needs a lifecycle rule for that, which \
+             `lakewarden lifecycle` prints",
+            stay.join(", "),
+            locations.join(" and ")
         )
     })
 }

@@ -38,11 +38,14 @@ fn what_goes_against_the_policies_is_told_by_plan_and_run_until_the_printed_rule
     assert_eq!(findings.len(), 2, "{findings:#?}");
     for (word, index) in [
         (
-            "rule `tidy-up` of bucket acme-cart-events deletes objects 1 day after",
+            "rule `tidy-up` of bucket acme-cart-events deletes raw objects of cart 1 day after",
             0,
         ),
         ("30 days after compaction", 0),
-        ("no lifecycle rule of bucket acme-lake removes", 1),
+        (
+            "under s3://acme-lake/: bucket acme-lake needs a lifecycle rule",
+            1,
+        ),
         ("`lakewarden lifecycle` prints", 1),
     ] {
         assert!(findings[index].contains(word), "{findings:#?}");

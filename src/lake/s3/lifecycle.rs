@@ -4,7 +4,7 @@
 use aws_sdk_s3::error::ProvideErrorMetadata as _;
 use aws_sdk_s3::types;
 use chrono::NaiveDate;
-use serde::{Serialize, Serializer};
+use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use serde_json::json;
 
 use super::{ReadS3, WriteS3, time_of};
@@ -158,15 +158,17 @@ impl Serialize for NetRule {
             Some(days) => json!({ "Days": days }),
             None => json!({ "ExpiredObjectDeleteMarker": true }),
         };
-        let rule = json!({
-            "ID": self.id,
-            "Status": "Enabled",
-            "Filter": { "Prefix": self.prefix },
-            "Expiration": expiration,
-            "NoncurrentVersionExpiration": { "NoncurrentDays": self.noncurrent_after },
-            "AbortIncompleteMultipartUpload": { "DaysAfterInitiation": self.abort_after },
-        });
-        rule.serialize(serializer)
+        let filter = json!({ "Prefix": self.prefix });
+        let noncurrent = json!({ "NoncurrentDays": self.noncurrent_after });
+        let abort = json!({ "DaysAfterInitiation": self.abort_after });
+        let mut rule = serializer.serialize_map(None)?;
+        rule.serialize_entry("ID", &self.id)?;
+        rule.serialize_entry("Status", "Enabled")?;
+        rule.serialize_entry("Filter", &filter)?;
+        rule.serialize_entry("Expiration", &expiration)?;
+        rule.serialize_entry("NoncurrentVersionExpiration", &noncurrent)?;
+        rule.serialize_entry("AbortIncompleteMultipartUpload", &abort)?;
+        rule.end()
     }
 }
 

@@ -125,8 +125,8 @@ impl<'a> Place<'a> {
 impl fmt::Display for Place<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Raw(policy) => write!(formatter, "the raw objects of {}", policy.name),
-            Self::Lake(_) => formatter.write_str("the lake"),
+            Self::Raw(policy) => write!(formatter, "raw objects of {}", policy.name),
+            Self::Lake(_) => formatter.write_str("objects of the lake"),
         }
     }
 }

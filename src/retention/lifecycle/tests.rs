@@ -130,8 +130,7 @@ fn raw_objects_that_go_before_their_time() {
                 "early enough to lose what was never compacted",
                 expiring("cart/", 1),
                 &[&[
-                    "rule `theirs` of bucket raw deletes objects 1 day after they were put",
-                    "the raw objects of cart",
+                    "rule `theirs` of bucket raw deletes raw objects of cart 1 day after they were put",
                     "keeps them 30 days after compaction",
                     "never compacted",
                     "make it wait 37 days or more",
@@ -148,7 +147,11 @@ fn raw_objects_that_go_before_their_time() {
                 expiring("visits/", 36_500),
                 &[&["of visits", "forever", "take s3://raw/visits/ out of it"]],
             ),
-            ("a date", dated, &[&["all objects from 2030-01-01 on"]]),
+            (
+                "a date",
+                dated,
+                &[&["deletes all raw objects of cart from 2030-01-01 on"]],
+            ),
             (
                 "some days of it",
                 expiring("cart/year=2024/", 1),
@@ -183,7 +186,10 @@ fn raw_objects_whose_versions_go_early_or_that_are_archived() {
             (
                 "replaced versions",
                 removing_versions("cart/", 6),
-                &[&["removes versions 6 days after", "make it wait 7 days"]],
+                &[&[
+                    "removes versions of raw objects of cart 6 days after",
+                    "make it wait 7 days",
+                ]],
             ),
             (
                 "versions late enough",
@@ -193,7 +199,7 @@ fn raw_objects_whose_versions_go_early_or_that_are_archived() {
             (
                 "an archive",
                 archiving("cart/", "GLACIER"),
-                &[&["moves the raw objects of cart to GLACIER", "restores it"]],
+                &[&["moves raw objects of cart to GLACIER", "restores it"]],
             ),
             (
                 "a deep one for some",
@@ -214,7 +220,7 @@ fn whatever_a_rule_does_to_tables() {
                 "tables",
                 expiring("main/events/cart/", 36_500),
                 &[&[
-                    "the lake among them",
+                    "deletes objects of the lake",
                     "files that are gone",
                     "take s3://lake/main/ out",
                 ]],
@@ -230,13 +236,16 @@ fn whatever_a_rule_does_to_tables() {
             (
                 "readers",
                 removing_versions("main/", 2),
-                &[&["removes versions 2 days after", "`readers_grace` is 3 days"]],
+                &[&[
+                    "removes versions of objects of the lake 2 days after",
+                    "`readers_grace` is 3 days",
+                ]],
             ),
             ("no reader any more", removing_versions("main/", 3), SILENT),
             (
                 "tables in an archive",
                 archiving("main/", "GLACIER"),
-                &[&["moves the lake"]],
+                &[&["moves objects of the lake"]],
             ),
             ("a net", net_over("main/"), SILENT),
         ],
@@ -245,8 +254,8 @@ fn whatever_a_rule_does_to_tables() {
 
 #[test]
 fn a_net_has_no_holes() {
-    let versions = "replaced and deleted versions";
-    let markers = "delete markers";
+    let versions = "replaced versions";
+    let markers = "expired delete markers";
     let uploads = "unfinished uploads";
     let all = [versions, markers, uploads];
     let disabled = LifecycleRule {
@@ -312,13 +321,26 @@ fn a_net_has_no_holes() {
             expect(&found, &[], what);
             continue;
         }
-        let mut words = vec![bucket, "`lakewarden lifecycle` prints"];
+        let mut words = vec![
+            "S3 does not remove",
+            bucket,
+            "`lakewarden lifecycle` prints",
+        ];
         words.extend(missing);
         expect(&found, &[&words], what);
         for kind in all.iter().filter(|kind| !missing.contains(kind)) {
             assert!(!found[0].contains(kind), "{what}: {}", found[0]);
         }
     }
+}
+
+#[test]
+fn a_hole_in_a_net_is_told_with_its_place() {
+    let found = told_of("raw", vec![net_over("cart/")]);
+    assert!(found[0].contains("under s3://raw/visits/:"), "{found:?}");
+    let found = told_of("raw", Vec::new());
+    let both = "under s3://raw/cart/ and s3://raw/visits/:";
+    assert!(found[0].contains(both), "{found:?}");
 }
 
 #[test]
@@ -335,6 +357,14 @@ fn versions_that_outlive_their_events_are_told() {
         "wait 731 days or less",
     ];
     expect(&found, &[&words], "two years and a day");
+    // A rule for some objects only is not to blame, whatever it does.
+    let all = LifecycleRule {
+        id: "all".to_owned(),
+        ..late(800)
+    };
+    let found = told_of("lake", vec![narrow(late(790)), all]);
+    let words = ["rule `all` of bucket lake removes", "only 800 days after"];
+    expect(&found, &[&words], "beside a narrow one");
     // The first rule that fits is carried out.
     let earlier = removing_versions("main/", 30);
     assert_eq!(told_of("lake", vec![late(732), earlier]), [""; 0]);
