@@ -1,5 +1,7 @@
-//! The rules that serve as a net behind the program: they remove what it leaves to others, and too late
-//! what it should have removed, so that they never come first.
+//! The rules that serve as a net behind the program: they remove what it leaves to others and, long after
+//! its time, what it should have removed itself.
+//!
+//! Hazard: S3 knows of no policy. Raw objects that are still waiting for something then go all the same.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -48,7 +50,8 @@ pub fn rule(place: &Place) -> NetRule {
             id: format!("lakewarden-raw-{}", policy.name),
             prefix,
             // S3 counts from when an object was put, `raw.keep` from when it was compacted, which may be
-            // weeks later if nights failed. Twice the span and a month on top leave time to mend that.
+            // weeks later: nights fail, and what cannot be read waits for somebody to mend it. Twice the
+            // span, and a month more than it at least, leave time for that.
             expire_after: policy.raw.keep.map(|keep| {
                 let days = keep.most_days();
                 days.saturating_add(days.max(LATE))
@@ -79,7 +82,10 @@ impl fmt::Display for NetRule {
             prefix => write!(formatter, "under {prefix} ")?,
         }
         if let Some(days) = self.expire_after {
-            write!(formatter, "objects go {days} days after they were put, ")?;
+            write!(
+                formatter,
+                "objects go {days} days after they were put, compacted or not, "
+            )?;
         }
         write!(
             formatter,
