@@ -20,7 +20,7 @@ use crate::lake::s3::PutIf;
 use crate::lake::site::Site;
 use crate::lake::tables::{DataFile, Table};
 use crate::plan::{
-    Action, Checkpoint, Compact, Curate, Fold, Plan, Purge, Retain, RetainCurated, Step,
+    Action, Checkpoint, CleanLog, Compact, Curate, Fold, Plan, Purge, Retain, RetainCurated, Step,
     shown_columns,
 };
 use crate::policy::{CuratedPolicy, DatasetPolicy, Policies, S3Location};
@@ -145,6 +145,7 @@ impl<'a> Night<'a> {
             Action::Abort(action) => self.abort(action).await,
             Action::Purge(action) => self.purge(action).await,
             Action::Checkpoint(action) => self.checkpoint(action).await,
+            Action::CleanLog(action) => self.clean_log(action).await,
             Action::Certify(_) => Ok(()),
         };
         match outcome {
@@ -256,6 +257,15 @@ impl<'a> Night<'a> {
         Ok(table.ok_or("the table is gone")?.checkpoint().await?)
     }
 
+    async fn clean_log(&mut self, action: &CleanLog) -> Result<(), StepError> {
+        if self.site.may_destroy {
+            let folder = self.folder(&action.table);
+            let gone = retention::clean_log(self.site, action, &folder).await;
+            self.count_purged(gone)?;
+        }
+        Ok(())
+    }
+
     /// Where a table lies, of events or curated.
     fn folder(&self, table: &str) -> S3Location {
         let places = &self.site.places;
@@ -280,7 +290,12 @@ impl<'a> Night<'a> {
         }
         let folder = self.folder(&action.owner);
         let grace = Grace::of(&self.policies.lake);
-        match retention::purge(self.site, action, &folder, grace).await {
+        let purged = retention::purge(self.site, action, &folder, grace).await;
+        self.count_purged(purged)
+    }
+
+    fn count_purged(&mut self, outcome: Result<u64, RetentionError>) -> Result<(), StepError> {
+        match outcome {
             Ok(purged) => self.report.purged += purged,
             // Nothing is wrong: it goes when its lock ends, and open requests wait for it.
             Err(RetentionError::Store(error)) if error.kind == S3ErrorKind::Locked => {
@@ -319,7 +334,8 @@ fn after(action: &Action) -> &[String] {
         | Action::Abort(_)
         | Action::FileRequests(_)
         | Action::RetainCurated(_)
-        | Action::Checkpoint(_) => &[],
+        | Action::Checkpoint(_)
+        | Action::CleanLog(_) => &[],
         Action::Fold(action) => &action.after,
         Action::Identify(action) => &action.after,
         Action::EraseCurated(action) => &action.after,

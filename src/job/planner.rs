@@ -188,6 +188,7 @@ impl Night<'_> {
             }
         }
         self.checkpoint();
+        self.clean_logs(lineage);
         let mut due = self.purge();
         let (abort, wait) = uploads::plan(self.policies, self.requests, self.unfinished, self.now);
         self.steps.extend(abort);
@@ -326,6 +327,18 @@ impl Night<'_> {
                 why: format!("checkpoint {table}: {commits} commits have come since the last one"),
                 action: Action::Checkpoint(Checkpoint { table }),
             });
+        }
+    }
+
+    fn clean_logs(&mut self, lineage: &Lineage) {
+        let history = self.policies.lake.table_history;
+        for table in self.facts.table_versions().into_keys() {
+            let Some(facts) = self.facts.table(&table) else {
+                continue;
+            };
+            let read_from = lineage.read_from(&table, &self.changers);
+            let step = retention::plan_log(&table, facts, read_from, history, self.now);
+            self.steps.extend(step);
         }
     }
 

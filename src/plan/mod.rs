@@ -96,6 +96,8 @@ pub enum Action {
     Purge(Purge),
     /// A checkpoint of a table's log.
     Checkpoint(Checkpoint),
+    /// What a table's log says of versions before its history.
+    CleanLog(CleanLog),
     /// The scan for traces and the certificate of a request.
     Certify(Certify),
 }
@@ -252,6 +254,17 @@ pub struct Checkpoint {
     pub table: String,
 }
 
+/// What a table's log says of versions that nobody may need any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CleanLog {
+    /// The table.
+    pub table: String,
+    /// The version whose checkpoint and commit stay, with all that came after.
+    pub from: u64,
+    /// The object versions that go.
+    pub versions: Vec<ObjectVersion>,
+}
+
 /// A request to scan for and certify.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Certify {
@@ -325,6 +338,7 @@ impl Action {
             | Self::Curate(_)
             | Self::Purge(_)
             | Self::Checkpoint(_)
+            | Self::CleanLog(_)
             | Self::Certify(_) => None,
         }
     }
@@ -341,7 +355,7 @@ impl Action {
             | Self::RetainCurated(_)
             | Self::Checkpoint(_)
             | Self::Certify(_) => false,
-            Self::Erase(_) | Self::Abort(_) => true,
+            Self::Erase(_) | Self::Abort(_) | Self::CleanLog(_) => true,
             Self::Retain(retain) => {
                 !(retain.raw.is_empty() && retain.trim.is_empty() && retain.quarantine.is_empty())
             }

@@ -126,6 +126,7 @@ fn named_versions(action: &Action) -> Vec<&ObjectVersion> {
             .chain(&retain.quarantine)
             .collect(),
         Action::Purge(purge) => purge.versions.iter().collect(),
+        Action::CleanLog(clean) => clean.versions.iter().collect(),
         // The version of the table stands for its files.
         Action::Fold(_)
         | Action::FileRequests(_)

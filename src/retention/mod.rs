@@ -7,6 +7,7 @@
 //! goes with its current one: what its consumer replaced before it was ever compacted counts as withdrawn.
 
 mod apply;
+mod logs;
 
 use std::collections::BTreeSet;
 
@@ -22,6 +23,7 @@ use crate::plan::{Action, Due, Purge, Retain, RetainCurated, Step, megabytes, to
 use crate::policy::{CuratedPolicy, DatasetPolicy};
 
 pub use apply::{Retained, RetentionError, apply, apply_curated, purge};
+pub use logs::{clean_log, plan_log};
 
 /// The step that takes out of a dataset what is too old. `compactions` are tonight's, which may bring
 /// more to trim.

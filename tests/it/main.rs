@@ -35,6 +35,7 @@ mod refusals;
 mod retention;
 mod saved_plan;
 mod schema;
+mod table_history;
 mod two_at_once;
 mod upkeep;
 mod verification;
