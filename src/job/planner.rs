@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 
+use super::uploads;
 use crate::compaction;
 use crate::curation::{self, CurationError, Lineage};
-use crate::erasure::{self, Reach, inbox, request, uploads};
+use crate::erasure::{self, Reach, inbox, request};
 use crate::lake::discovery::Look;
 use crate::lake::facts::{Facts, FactsError, Grace, Places, TableFacts};
 use crate::lake::key::{Key, KeyError};
 use crate::lake::s3::{ObjectVersion, ReadS3};
-use crate::plan::{Action, Checkpoint, PlacedUpload, Plan, RequestReport, Step, named_raw};
+use crate::plan::{Action, Checkpoint, Plan, RequestReport, Step, named_raw};
 use crate::policy::Policies;
 use crate::retention;
 use inbox::Inbox;
@@ -83,8 +84,6 @@ pub async fn plan(
     let facts = Facts::gather(s3, policies, &look).await?;
     let reach = erasure::reach(s3, policies, &facts, &mut requests).await?;
     inbox::note_preview(&mut requests, &reach);
-    let unfinished = uploads::unfinished(s3, policies, &requests).await;
-    let unfinished = unfinished.map_err(FactsError::from)?;
     let lineage = curation::lineage(policies, &facts).await?;
     let mut plan = Night {
         policies,
@@ -92,7 +91,6 @@ pub async fn plan(
         requests: &requests,
         sealed_remains: &sealed_remains,
         inbox: &inbox,
-        unfinished: &unfinished,
         now,
         steps: Vec::new(),
         removers: BTreeMap::new(),
@@ -104,6 +102,8 @@ pub async fn plan(
         .map_err(FactsError::from)?;
     plan.findings.extend(contradictions(policies, &facts)?);
     plan.findings.extend(unlisted(policies, &facts)?);
+    plan.findings
+        .extend(uploads::refused(&facts.unfinished, &requests)?);
     plan.requests = open;
     Ok(Planned {
         plan,
@@ -153,7 +153,6 @@ struct Night<'a> {
     requests: &'a [OpenRequest],
     sealed_remains: &'a [ObjectVersion],
     inbox: &'a Inbox,
-    unfinished: &'a [PlacedUpload],
     now: DateTime<Utc>,
     steps: Vec<Step>,
     /// Steps that remove files of a table.
@@ -190,7 +189,8 @@ impl Night<'_> {
         self.checkpoint();
         self.clean_logs(lineage);
         let mut due = self.purge();
-        let (abort, wait) = uploads::plan(self.policies, self.requests, self.unfinished, self.now);
+        let unfinished = &self.facts.unfinished.uploads;
+        let (abort, wait) = uploads::plan(&self.policies.lake, self.requests, unfinished, self.now);
         self.steps.extend(abort);
         due.extend(wait);
         self.steps

@@ -12,6 +12,7 @@ use super::error::S3Error;
 use super::ledger::Ledger;
 use super::s3::{ObjectVersion, ReadS3};
 use super::tables::{DataFile, Table, TableError, TableLog, Tombstone};
+use super::uploads::Unfinished;
 use crate::policy::{DatasetPolicy, LakePolicy, Policies, S3Location, Span};
 
 const DATASETS_AT_ONCE: usize = 4;
@@ -77,6 +78,8 @@ pub struct Facts {
     pub datasets: BTreeMap<String, DatasetFacts>,
     /// By curated table.
     pub curated: BTreeMap<String, TableFacts>,
+    /// Unfinished uploads in the lake and in the raw locations.
+    pub unfinished: Unfinished,
 }
 
 /// A table and what lies in its folder.
@@ -221,6 +224,7 @@ impl Facts {
         for table in facts.tables_mut() {
             table.log.look_back(s3, history).await?;
         }
+        facts.unfinished = Unfinished::gather(s3, policies).await?;
         futures::stream::iter(facts.datasets.iter_mut().map(Ok))
             .try_for_each_concurrent(DATASETS_AT_ONCE, |(name, dataset)| async move {
                 match policies.dataset(name) {

@@ -24,3 +24,4 @@ pub mod spill;
 pub mod subject;
 pub mod table_files;
 pub mod tables;
+pub mod uploads;

@@ -17,8 +17,9 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::lake::discovery::Coverage;
-use crate::lake::s3::{ObjectVersion, Upload};
+use crate::lake::s3::ObjectVersion;
 use crate::lake::tables::DataFile;
+use crate::lake::uploads::PlacedUpload;
 
 pub use requests::RequestReport;
 pub use saved::{PlanFileError, Stale, named_raw, read, refuse_if_stale};
@@ -90,7 +91,7 @@ pub enum Action {
     RetainCurated(RetainCurated),
     /// Partitions of a curated table made anew.
     Curate(Curate),
-    /// Unfinished uploads that may hold a subject.
+    /// Unfinished uploads that may hold a subject, or that were given up.
     Abort(Abort),
     /// Physical removal of what tables no longer use.
     Purge(Purge),
@@ -224,16 +225,6 @@ pub struct Curate {
 pub struct Abort {
     /// The uploads.
     pub uploads: Vec<PlacedUpload>,
-}
-
-/// An unfinished upload, and where it is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PlacedUpload {
-    /// The bucket.
-    pub bucket: String,
-    /// The upload.
-    #[serde(flatten)]
-    pub upload: Upload,
 }
 
 /// Object versions to remove for good.

@@ -8,6 +8,7 @@
 
 mod apply;
 mod logs;
+mod uploads;
 
 use std::collections::BTreeSet;
 
@@ -24,6 +25,7 @@ use crate::policy::{CuratedPolicy, DatasetPolicy};
 
 pub use apply::{Retained, RetentionError, apply, apply_curated, purge};
 pub use logs::{clean_log, plan_log};
+pub use uploads::abandoned;
 
 /// The step that takes out of a dataset what is too old. `compactions` are tonight's, which may bring
 /// more to trim.

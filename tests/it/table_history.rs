@@ -86,8 +86,8 @@ fn what_the_log_says_of_versions_before_its_history_goes_and_nothing_else() {
     assert_eq!(clean_steps(&too_early), BTreeMap::new());
     let plan = lake.plan(A_MONTH_LATER);
     let steps = clean_steps(&plan);
-    let names: Vec<&str> = steps.keys().copied().collect();
-    assert_eq!(names, ["booking_funnel_daily", "cart"]);
+    let cleaned: Vec<&str> = steps.keys().copied().collect();
+    assert_eq!(cleaned, ["booking_funnel_daily", "cart"]);
     let cart = steps["cart"];
     assert_eq!(cart["from"], checkpoint);
     assert_eq!(
