@@ -10,7 +10,6 @@ use super::remember::remember;
 use crate::audit::report::{DatasetReport, RunReport};
 use crate::compaction;
 use crate::curation;
-use crate::erasure::REQUESTS;
 use crate::erasure::request::{Erased, OpenRequest};
 use crate::lake::error::{S3Error, S3ErrorKind};
 use crate::lake::facts::{Facts, FactsError, Grace, TableFacts};
@@ -21,7 +20,7 @@ use crate::lake::site::Site;
 use crate::lake::tables::{DataFile, Table};
 use crate::plan::{
     Action, Checkpoint, CleanLog, Compact, Curate, Fold, Plan, Purge, Retain, RetainCurated, Step,
-    shown_columns,
+    TrimLedger, shown_columns,
 };
 use crate::policy::{CuratedPolicy, DatasetPolicy, Policies, S3Location};
 use crate::retention::{self, RetentionError};
@@ -146,6 +145,7 @@ impl<'a> Night<'a> {
             Action::Purge(action) => self.purge(action).await,
             Action::Checkpoint(action) => self.checkpoint(action).await,
             Action::CleanLog(action) => self.clean_log(action).await,
+            Action::TrimLedger(action) => self.trim_ledger(action).await,
             Action::Certify(_) => Ok(()),
         };
         match outcome {
@@ -266,6 +266,20 @@ impl<'a> Night<'a> {
         Ok(())
     }
 
+    async fn trim_ledger(&mut self, action: &TrimLedger) -> Result<(), StepError> {
+        if self.site.may_destroy {
+            let policy = self.policy(&action.dataset)?;
+            let gone = retention::trim_ledger(self.site, policy, action).await;
+            self.count_purged(gone)?;
+        }
+        Ok(())
+    }
+
+    fn is_table(&self, name: &str) -> bool {
+        let mut curated = self.policies.curated.iter();
+        self.policies.dataset(name).is_some() || curated.any(|policy| policy.table == name)
+    }
+
     /// Where a table lies, of events or curated.
     fn folder(&self, table: &str) -> S3Location {
         let places = &self.site.places;
@@ -279,14 +293,11 @@ impl<'a> Night<'a> {
         if !self.site.may_destroy {
             return Ok(());
         }
-        if action.owner == REQUESTS {
+        if !self.is_table(&action.owner) {
             let bucket = &self.site.places.lake().bucket;
-            self.report.purged += self
-                .site
-                .s3
-                .delete_versions(bucket, &action.versions)
-                .await?;
-            return Ok(());
+            let gone = self.site.s3.delete_versions(bucket, &action.versions);
+            let gone = gone.await.map_err(RetentionError::from);
+            return self.count_purged(gone);
         }
         let folder = self.folder(&action.owner);
         let grace = Grace::of(&self.policies.lake);
@@ -343,6 +354,7 @@ fn after(action: &Action) -> &[String] {
         Action::Retain(action) => &action.after,
         Action::Curate(action) => &action.after,
         Action::Purge(action) => &action.after,
+        Action::TrimLedger(action) => &action.after,
         Action::Certify(action) => &action.after,
     }
 }

@@ -213,6 +213,7 @@ impl Night<'_> {
         let (certify, certify_due) =
             erasure::plan_certificates(self.requests, reach, &earlier, self.grace(), self.now);
         self.steps.extend(certify);
+        self.own_files();
         leave_to_removal(&mut self.steps);
         due.extend(certify_due);
         for policy in &self.policies.datasets {
@@ -338,6 +339,27 @@ impl Night<'_> {
             };
             let read_from = lineage.read_from(&table, &self.changers);
             let step = retention::plan_log(&table, facts, read_from, history, self.now);
+            self.steps.extend(step);
+        }
+    }
+
+    fn own_files(&mut self) {
+        let policy = &self.policies.lake;
+        let places = Places::new(&policy.location);
+        let system = &self.facts.system;
+        let reports = retention::plan_reports(&places, system, policy.reports, self.now);
+        self.steps.extend(reports);
+        for policy in &self.policies.datasets {
+            let Some(facts) = self.facts.datasets.get(&policy.name) else {
+                continue;
+            };
+            let tonight = self.steps.iter().find_map(|step| match &step.action {
+                Action::Retain(retain) if retain.dataset == policy.name => {
+                    Some((step.id.as_str(), retain))
+                }
+                _ => None,
+            });
+            let step = retention::plan_ledger(policy, facts, system, &places, tonight, self.now);
             self.steps.extend(step);
         }
     }

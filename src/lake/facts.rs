@@ -78,6 +78,8 @@ pub struct Facts {
     pub datasets: BTreeMap<String, DatasetFacts>,
     /// By curated table.
     pub curated: BTreeMap<String, TableFacts>,
+    /// All object versions of what the program keeps for itself.
+    pub system: Vec<ObjectVersion>,
     /// Unfinished uploads in the lake and in the raw locations.
     pub unfinished: Unfinished,
 }
@@ -224,6 +226,8 @@ impl Facts {
         for table in facts.tables_mut() {
             table.log.look_back(s3, history).await?;
         }
+        let system = places.system("");
+        facts.system = s3.versions(&system.bucket, &system.prefix).await?;
         facts.unfinished = Unfinished::gather(s3, policies).await?;
         futures::stream::iter(facts.datasets.iter_mut().map(Ok))
             .try_for_each_concurrent(DATASETS_AT_ONCE, |(name, dataset)| async move {
@@ -288,6 +292,7 @@ impl Facts {
             dataset.raw = Vec::new();
             dataset.quarantine = Vec::new();
         }
+        self.system = Vec::new();
         for table in self.tables_mut() {
             table.stored = Vec::new();
             table.log.stored = Vec::new();
@@ -303,6 +308,7 @@ impl Facts {
         datasets
             .flat_map(|dataset| dataset.raw.iter().chain(&dataset.quarantine))
             .chain(of_tables)
+            .chain(&self.system)
     }
 }
 

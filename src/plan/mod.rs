@@ -99,6 +99,8 @@ pub enum Action {
     Checkpoint(Checkpoint),
     /// What a table's log says of versions before its history.
     CleanLog(CleanLog),
+    /// The beginning of a ledger, which says nothing that matters any more.
+    TrimLedger(TrimLedger),
     /// The scan for traces and the certificate of a request.
     Certify(Certify),
 }
@@ -256,6 +258,19 @@ pub struct CleanLog {
     pub versions: Vec<ObjectVersion>,
 }
 
+/// The beginning of a dataset's ledger.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrimLedger {
+    /// The dataset.
+    pub dataset: String,
+    /// The number of the first segment that stays.
+    pub from: u64,
+    /// The object versions that go.
+    pub versions: Vec<ObjectVersion>,
+    /// Steps that remove what the segments name.
+    pub after: Vec<String>,
+}
+
 /// A request to scan for and certify.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Certify {
@@ -321,6 +336,7 @@ impl Action {
             Self::Fold(action) => Some(&action.dataset),
             Self::Erase(action) => Some(&action.dataset),
             Self::Retain(action) => Some(&action.dataset),
+            Self::TrimLedger(action) => Some(&action.dataset),
             Self::FileRequests(_)
             | Self::Abort(_)
             | Self::Identify(_)
@@ -346,7 +362,7 @@ impl Action {
             | Self::RetainCurated(_)
             | Self::Checkpoint(_)
             | Self::Certify(_) => false,
-            Self::Erase(_) | Self::Abort(_) | Self::CleanLog(_) => true,
+            Self::Erase(_) | Self::Abort(_) | Self::CleanLog(_) | Self::TrimLedger(_) => true,
             Self::Retain(retain) => {
                 !(retain.raw.is_empty() && retain.trim.is_empty() && retain.quarantine.is_empty())
             }

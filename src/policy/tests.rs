@@ -86,6 +86,8 @@ fn the_shortest_policies_take_the_defaults() {
     assert_eq!(cart.schema.max_new_columns, 1000);
     assert!(cart.schema.types.is_empty());
     assert_eq!(cart.retention.keep.to_string(), "2 years");
+    assert_eq!(cart.beside.quarantine.to_string(), "2 years");
+    assert_eq!(cart.beside.ledger.to_string(), "2 years");
     assert!(policies.dataset("payment").is_none());
     assert!(policies.curated.is_empty());
 }
@@ -145,7 +147,7 @@ schema:
   on_new_field: rescue
   max_new_columns: 20
   types: { userId: text, items.price: decimal, items.count: integer, isNew: boolean }
-retention: { keep: 18 months }
+retention: { keep: 18 months, quarantine: 90 days, ledger: 3 years }
 pii:
   identifiers:
     user_id: [userId, payer.id]
@@ -180,6 +182,8 @@ pii:
     let types = types.map(|(field, declared)| (path(field), declared));
     assert_eq!(payment.schema.types, BTreeMap::from(types));
     assert_eq!(payment.retention.keep.to_string(), "18 months");
+    assert_eq!(payment.beside.quarantine.to_string(), "90 days");
+    assert_eq!(payment.beside.ledger.to_string(), "3 years");
     assert_eq!(
         payment.pii.identifiers["user_id"],
         [path("userId"), path("payer.id")]

@@ -7,7 +7,9 @@
 //! goes with its current one: what its consumer replaced before it was ever compacted counts as withdrawn.
 
 mod apply;
+mod ledger;
 mod logs;
+mod own_files;
 mod uploads;
 
 use std::collections::BTreeSet;
@@ -24,7 +26,9 @@ use crate::plan::{Action, Due, Purge, Retain, RetainCurated, Step, megabytes, to
 use crate::policy::{CuratedPolicy, DatasetPolicy};
 
 pub use apply::{Retained, RetentionError, apply, apply_curated, purge};
+pub use ledger::{plan_ledger, trim_ledger};
 pub use logs::{clean_log, plan_log};
+pub use own_files::plan_reports;
 pub use uploads::abandoned;
 
 /// The step that takes out of a dataset what is too old. `compactions` are tonight's, which may bring
@@ -317,7 +321,7 @@ fn old_quarantine(
 ) -> Vec<ObjectVersion> {
     let is_old = |version: &&ObjectVersion| {
         let since = facts.ledger.quarantine.get(&version.key);
-        since.is_some_and(|since| policy.retention.keep.after(*since) <= now)
+        since.is_some_and(|since| policy.beside.quarantine.after(since.at) <= now)
     };
     facts.quarantine.iter().filter(is_old).cloned().collect()
 }

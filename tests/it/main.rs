@@ -29,6 +29,7 @@ mod grace;
 mod inventory;
 mod killed;
 mod late_and_again;
+mod ledger;
 mod put_back;
 mod real_lake;
 mod refusals;

@@ -132,6 +132,50 @@ fn the_plan_tells_what_leaves_next() {
 }
 
 #[test]
+fn reports_go_two_years_after_their_run() {
+    let lake = Lake::empty();
+    let click = lines(&[event("cart", BOB, "2026-11-19T08:00:00Z")]);
+    lake.store(NOW)
+        .put(bucket("cart"), &raw_key("cart", 0, 0), click);
+    let run = lake.run(NOW)["run"].as_str().unwrap().to_owned();
+    let report = format!("system/reports/{run}.json");
+    assert!(lake.lake_file(&report).exists());
+    lake.run("2028-11-20T02:59:59Z");
+    assert!(lake.lake_file(&report).exists());
+    lake.run("2028-11-20T03:00:00Z");
+    let left = lake.store(NOW).versions(LAKE_BUCKET, &report);
+    assert_eq!(left, []);
+    lake.expect_nothing_to_do("2028-11-20T03:00:00Z");
+}
+
+#[test]
+fn broken_records_go_when_the_policy_says_so() {
+    let lake = Lake::empty();
+    let keep = ("  keep: 2 years", "  keep: 2 years\n  quarantine: 90 days");
+    lake.change_policy("datasets/cart.yaml", keep.0, keep.1);
+    for dataset in ["cart", "payment"] {
+        let click = event(dataset, BOB, "2026-11-19T08:00:00Z");
+        let body = lines(&[click, r#"{"userId": "#.to_owned()]);
+        lake.store(NOW)
+            .put(bucket(dataset), &raw_key(dataset, 0, 0), body);
+    }
+    let quarantined = |dataset: &str| {
+        let folder = format!("quarantine/{dataset}/");
+        lake.store(NOW).versions(LAKE_BUCKET, &folder).len()
+    };
+    lake.run(NOW);
+    // 90 days after 20 November.
+    lake.run("2027-02-18T02:59:59Z");
+    assert_eq!(["cart", "payment"].map(quarantined), [1, 1]);
+    lake.run("2027-02-18T03:00:00Z");
+    assert_eq!(["cart", "payment"].map(quarantined), [0, 1]);
+    lake.expect_nothing_to_do("2027-02-18T03:00:00Z");
+    lake.run("2028-11-20T03:00:00Z");
+    assert_eq!(["cart", "payment"].map(quarantined), [0, 0]);
+    lake.expect_nothing_to_do("2028-11-20T03:00:00Z");
+}
+
+#[test]
 fn uploads_that_nobody_finishes_are_aborted_after_a_week() {
     let lake = small_lake();
     let (cart, begun) = (bucket("cart"), "2026-11-13T03:00:00Z");
