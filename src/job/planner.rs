@@ -349,6 +349,9 @@ impl Night<'_> {
         let system = &self.facts.system;
         let reports = retention::plan_reports(&places, system, policy.reports, self.now);
         self.steps.extend(reports);
+        let (grace, others) = (policy.readers_grace, self.sealed_remains);
+        let replaced = retention::plan_replaced(&places, system, others, grace, self.now);
+        self.steps.extend(replaced);
         for policy in &self.policies.datasets {
             let Some(facts) = self.facts.datasets.get(&policy.name) else {
                 continue;
@@ -372,10 +375,12 @@ impl Night<'_> {
             let Some(table) = self.facts.table(owner) else {
                 continue;
             };
-            let orphans = match self.facts.datasets.get(owner) {
+            let mut orphans = match self.facts.datasets.get(owner) {
                 Some(dataset) => retention::quarantine_orphans(dataset, grace, self.now),
                 None => Vec::new(),
             };
+            let checkpoints = table.log.rewritten();
+            orphans.extend(retention::replaced(checkpoints, grace.readers, self.now));
             let removers = self.removers.get(owner).cloned().unwrap_or_default();
             let (step, later) =
                 retention::plan_purge(owner, table, orphans, &removers, grace, self.now);

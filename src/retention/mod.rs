@@ -28,7 +28,7 @@ use crate::policy::{CuratedPolicy, DatasetPolicy};
 pub use apply::{Retained, RetentionError, apply, apply_curated, purge};
 pub use ledger::{plan_ledger, trim_ledger};
 pub use logs::{clean_log, plan_log};
-pub use own_files::plan_reports;
+pub use own_files::{plan_replaced, plan_reports, replaced};
 pub use uploads::abandoned;
 
 /// The step that takes out of a dataset what is too old. `compactions` are tonight's, which may bring

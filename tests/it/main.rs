@@ -30,6 +30,7 @@ mod inventory;
 mod killed;
 mod late_and_again;
 mod ledger;
+mod own_files;
 mod put_back;
 mod real_lake;
 mod refusals;

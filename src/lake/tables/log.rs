@@ -330,6 +330,18 @@ mod tests {
     }
 
     #[test]
+    fn checkpoints_are_written_in_place_and_commits_are_not() {
+        let names = [
+            "00000000000000000010.checkpoint.parquet",
+            "_last_checkpoint",
+            "00000000000000000010.json",
+        ];
+        let log = log(&names);
+        let rewritten: Vec<&str> = log.rewritten().map(|stored| log.name(stored)).collect();
+        assert_eq!(rewritten, names[..2]);
+    }
+
+    #[test]
     fn a_commit_is_as_old_as_it_says() {
         let commit = br#"{"add":{"path":"a"}}
 {"commitInfo":{"timestamp":1795143600000,"operation":"WRITE"}}"#;
