@@ -7,7 +7,7 @@ use chrono::NaiveDate;
 use super::open::Opened;
 use super::{Failure, Global};
 use crate::lake::facts::Places;
-use crate::lake::hold::{self, Days, Hold as Placed};
+use crate::lake::hold::{self, Days};
 use crate::lake::s3::WriteS3;
 
 /// Arguments of `hold`.
@@ -97,7 +97,7 @@ async fn place(global: &Global, lake: &Opened, places: &Places, add: &Add) -> Re
     }
     let now = lake.clock.now();
     let random = uuid::Uuid::new_v4().simple().to_string();
-    let placed = Placed {
+    let hold = hold::Hold {
         version: 1,
         id: format!("{}-{}", now.format("%Y%m%d"), &random[..8]),
         tables: add.table.iter().cloned().collect(),
@@ -112,25 +112,27 @@ async fn place(global: &Global, lake: &Opened, places: &Places, add: &Add) -> Re
         lifted: None,
     };
     let s3 = WriteS3::new(lake.connection.clone());
-    placed
-        .place(&s3, places)
-        .await
-        .map_err(Failure::from_error)?;
-    super::print(global, &Shown(vec![placed]))
+    hold.place(&s3, places).await.map_err(Failure::from_error)?;
+    super::print(global, &Shown(vec![hold]))
 }
 
-async fn lift(global: &Global, lake: &Opened, places: &Places, lift: &Lift) -> Result<(), Failure> {
-    let found = hold::find(&lake.reader(), places, &lift.id).await;
+async fn lift(
+    global: &Global,
+    lake: &Opened,
+    places: &Places,
+    named: &Lift,
+) -> Result<(), Failure> {
+    let found = hold::find(&lake.reader(), places, &named.id).await;
     let found = found.map_err(Failure::from_error)?;
-    let Some((placed, etag)) = found.filter(|(hold, _)| hold.lifted.is_none()) else {
+    let Some((hold, etag)) = found.filter(|(hold, _)| hold.lifted.is_none()) else {
         return Err(Failure::usage(
-            format!("no hold `{}` is in force", lift.id),
+            format!("no hold `{}` is in force", named.id),
             "`hold list` names those that are",
         ));
     };
-    let reason = said("--reason", &lift.reason)?;
+    let reason = said("--reason", &named.reason)?;
     let s3 = WriteS3::new(lake.connection.clone());
-    let lifted = placed
+    let lifted = hold
         .lift(&s3, places, &etag, reason, lake.clock.now())
         .await;
     super::print(global, &Shown(vec![lifted.map_err(Failure::from_error)?]))
@@ -150,7 +152,7 @@ fn said(argument: &str, text: &str) -> Result<String, Failure> {
 /// Holds as they are shown.
 #[derive(Debug, serde::Serialize)]
 #[serde(transparent)]
-struct Shown(Vec<Placed>);
+struct Shown(Vec<hold::Hold>);
 
 impl fmt::Display for Shown {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -12,7 +12,8 @@ use datafusion::logical_expr::{col, lit};
 use datafusion::prelude::SessionContext;
 
 use super::{
-    CurationError, QUERY, Staleness, input_transaction, inputs, query_version, session, staleness,
+    CurationError, QUERY, Staleness, input_transaction, inputs, made_from, query_version, session,
+    staleness,
 };
 use crate::lake::facts::Facts;
 use crate::lake::parquet_files::{self, Layout};
@@ -42,7 +43,11 @@ pub async fn apply(
 ) -> Result<Curated, CurationError> {
     let inputs = inputs(policy)?;
     let days = match (staleness(policy, &inputs, facts).await?, &step.days) {
-        (Staleness::Fresh | Staleness::Waiting(_), _) => return Ok(Curated::default()),
+        (Staleness::Waiting(_), _) => return Ok(Curated::default()),
+        (Staleness::Fresh, _) => {
+            note_inputs(site, policy, &inputs, facts).await?;
+            return Ok(Curated::default());
+        }
         (Staleness::Days(stale), Some(_)) => Some(stale),
         (Staleness::All(_), _) | (Staleness::Days(_), None) => None,
     };
@@ -73,12 +78,10 @@ pub async fn apply(
         run: site.run.clone(),
         ..Change::default()
     };
-    for input in &inputs {
-        if let Some(version) = facts.table_version(input) {
-            change
-                .transactions
-                .push((input_transaction(input), version));
-        }
+    for (input, version) in versions(&inputs, facts) {
+        change
+            .transactions
+            .push((input_transaction(&input), version));
     }
     change.remove = table.files()?;
     change.remove.retain(|file| {
@@ -94,6 +97,42 @@ pub async fn apply(
     };
     table.commit(change, site.now).await?;
     Ok(done)
+}
+
+/// The versions of the inputs.
+fn versions(inputs: &BTreeSet<String>, facts: &Facts) -> BTreeMap<String, u64> {
+    let version = |input: &String| Some((input.clone(), facts.table_version(input)?));
+    inputs.iter().filter_map(version).collect()
+}
+
+/// What came since the table was made changes no row of it. That it was looked at is noted all the same:
+/// then the inputs' logs need not be kept for it.
+async fn note_inputs(
+    site: &Site,
+    policy: &CuratedPolicy,
+    inputs: &BTreeSet<String>,
+    facts: &Facts,
+) -> Result<(), CurationError> {
+    let versions = versions(inputs, facts);
+    if made_from(policy, inputs, facts).await? == versions {
+        return Ok(());
+    }
+    let Some(mut table) = facts
+        .table(&policy.table)
+        .and_then(|facts| facts.table.clone())
+    else {
+        return Ok(());
+    };
+    let versions = versions.iter();
+    let change = Change {
+        transactions: versions
+            .map(|(input, version)| (input_transaction(input), *version))
+            .collect(),
+        run: site.run.clone(),
+        ..Change::default()
+    };
+    table.commit(change, site.now).await?;
+    Ok(())
 }
 
 /// Runs the query over `days` of its inputs, or all of them.

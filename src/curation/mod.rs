@@ -120,6 +120,29 @@ struct Curatable {
     table: String,
     inputs: BTreeSet<String>,
     stale: Staleness,
+    /// The versions of its inputs that it was made from, as far as it remembers.
+    made_from: BTreeMap<String, u64>,
+}
+
+impl Lineage {
+    /// The first commit of `input` that a curated table has not looked at. Tables that `changing` steps of
+    /// tonight make look at all of them.
+    pub fn read_from(&self, input: &str, changing: &BTreeMap<String, Vec<String>>) -> Option<u64> {
+        self.tables
+            .iter()
+            .filter(|curatable| {
+                let steps = changing.get(&curatable.table);
+                let curated = curate_step(&curatable.table);
+                !steps.is_some_and(|steps| steps.contains(&curated))
+            })
+            .filter_map(|curatable| curatable.made_from.get(input))
+            .map(|made_from| made_from + 1)
+            .min()
+    }
+}
+
+fn curate_step(table: &str) -> String {
+    format!("curate-{table}")
 }
 
 /// Looks at what each curated table was made from.
@@ -158,6 +181,7 @@ pub async fn lineage(policies: &Policies, facts: &Facts) -> Result<Lineage, Cura
         let inputs = waiting.remove(policy.table.as_str()).unwrap_or_default();
         lineage.tables.push(Curatable {
             stale: staleness(policy, &inputs, facts).await?,
+            made_from: made_from(policy, &inputs, facts).await?,
             table: policy.table.clone(),
             inputs,
         });
@@ -229,7 +253,7 @@ fn step(policy: &CuratedPolicy, stale: &Staleness, after: Vec<String>) -> Option
         Staleness::All(reason) => (None, format!("all days: {reason}")),
     };
     Some(Step {
-        id: format!("curate-{table}"),
+        id: curate_step(table),
         why: format!("curate {table}: {why}"),
         action: Action::Curate(Curate {
             table: table.clone(),
@@ -284,6 +308,24 @@ pub async fn staleness(
         (false, Incremental::ByPartition) => Ok(Staleness::Days(days)),
         (false, Incremental::Full) => Ok(Staleness::All("its inputs have changed")),
     }
+}
+
+/// The versions of its inputs that `policy`'s table was made from, as far as it remembers.
+async fn made_from(
+    policy: &CuratedPolicy,
+    inputs: &BTreeSet<String>,
+    facts: &Facts,
+) -> Result<BTreeMap<String, u64>, TableError> {
+    let mut versions = BTreeMap::new();
+    let facts = facts.table(&policy.table);
+    if let Some(table) = facts.and_then(|facts| facts.table.as_ref()) {
+        for input in inputs {
+            if let Some(version) = table.transaction(&input_transaction(input)).await? {
+                versions.insert(input.clone(), version);
+            }
+        }
+    }
+    Ok(versions)
 }
 
 /// The application id under which a curated table remembers its query.
@@ -364,4 +406,31 @@ pub fn session() -> SessionContext {
     let config =
         SessionConfig::new().set_bool("datafusion.sql_parser.enable_ident_normalization", false);
     SessionContext::new_with_config(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_is_kept_for_the_curated_table_that_has_looked_at_the_least() {
+        let curatable = |table: &str, made_from: u64| Curatable {
+            table: table.into(),
+            inputs: ["cart".to_owned()].into(),
+            stale: Staleness::Fresh,
+            made_from: [("cart".to_owned(), made_from)].into(),
+        };
+        let lineage = Lineage {
+            tables: vec![curatable("funnel", 7), curatable("journeys", 4)],
+            broken: Vec::new(),
+        };
+        let changing =
+            |table: &str, step: &str| BTreeMap::from([(table.to_owned(), vec![step.to_owned()])]);
+        assert_eq!(lineage.read_from("cart", &BTreeMap::new()), Some(5));
+        assert_eq!(lineage.read_from("payment", &BTreeMap::new()), None);
+        let made_tonight = changing("journeys", "curate-journeys");
+        assert_eq!(lineage.read_from("cart", &made_tonight), Some(8));
+        let erased_tonight = changing("journeys", "erase-journeys");
+        assert_eq!(lineage.read_from("cart", &erased_tonight), Some(5));
+    }
 }

@@ -236,7 +236,7 @@ fn with_identify(others: &[String]) -> Vec<String> {
 }
 
 /// What purges of sealed identifiers name as their owner.
-pub const REQUESTS: &str = "erasure requests";
+const REQUESTS: &str = "erasure requests";
 
 /// The step that removes what a run left that died between certifying a request and forgetting it.
 pub fn plan_forgetting(remains: &[ObjectVersion]) -> Option<Step> {

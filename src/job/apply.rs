@@ -11,7 +11,6 @@ use super::remember::remember;
 use crate::audit::report::{DatasetReport, RunReport};
 use crate::compaction;
 use crate::curation;
-use crate::erasure::REQUESTS;
 use crate::erasure::request::{Erased, OpenRequest};
 use crate::lake::error::{S3Error, S3ErrorKind};
 use crate::lake::facts::{Facts, FactsError, Grace, TableFacts};
@@ -22,7 +21,8 @@ use crate::lake::s3::PutIf;
 use crate::lake::site::Site;
 use crate::lake::tables::{DataFile, Table};
 use crate::plan::{
-    Action, Checkpoint, Compact, Curate, Fold, Purge, Retain, RetainCurated, Step, shown_columns,
+    Action, Checkpoint, CleanLog, Compact, Curate, Fold, Purge, Retain, RetainCurated, Step,
+    TrimLedger, shown_columns,
 };
 use crate::policy::{CuratedPolicy, DatasetPolicy, Policies, S3Location};
 use crate::retention::{self, RetentionError};
@@ -155,6 +155,8 @@ impl<'a> Night<'a> {
             Action::Abort(action) => self.abort(action).await,
             Action::Purge(action) => self.purge(action).await,
             Action::Checkpoint(action) => self.checkpoint(action).await,
+            Action::CleanLog(action) => self.clean_log(action).await,
+            Action::TrimLedger(action) => self.trim_ledger(action).await,
             Action::Certify(_) => Ok(()),
         };
         match outcome {
@@ -266,6 +268,29 @@ impl<'a> Night<'a> {
         Ok(table.ok_or("the table is gone")?.checkpoint().await?)
     }
 
+    async fn clean_log(&mut self, action: &CleanLog) -> Result<(), StepError> {
+        if self.site.may_destroy {
+            let folder = self.folder(&action.table);
+            let gone = retention::clean_log(self.site, action, &folder).await;
+            self.count_purged(gone)?;
+        }
+        Ok(())
+    }
+
+    async fn trim_ledger(&mut self, action: &TrimLedger) -> Result<(), StepError> {
+        if self.site.may_destroy {
+            let policy = self.policy(&action.dataset)?;
+            let gone = retention::trim_ledger(self.site, policy, action).await;
+            self.count_purged(gone)?;
+        }
+        Ok(())
+    }
+
+    fn is_table(&self, name: &str) -> bool {
+        let mut curated = self.policies.curated.iter();
+        self.policies.dataset(name).is_some() || curated.any(|policy| policy.table == name)
+    }
+
     /// Where a table lies, of events or curated.
     fn folder(&self, table: &str) -> S3Location {
         let places = &self.site.places;
@@ -279,18 +304,20 @@ impl<'a> Night<'a> {
         if !self.site.may_destroy {
             return Ok(());
         }
-        if action.owner == REQUESTS {
+        if !self.is_table(&action.owner) {
             let bucket = &self.site.places.lake().bucket;
-            self.report.purged += self
-                .site
-                .s3
-                .delete_versions(bucket, &action.versions)
-                .await?;
-            return Ok(());
+            let gone = self.site.s3.delete_versions(bucket, &action.versions);
+            let gone = gone.await.map_err(RetentionError::from);
+            return self.count_purged(gone);
         }
         let folder = self.folder(&action.owner);
         let grace = Grace::of(&self.policies.lake);
-        match retention::purge(self.site, action, &folder, grace).await {
+        let purged = retention::purge(self.site, action, &folder, grace).await;
+        self.count_purged(purged)
+    }
+
+    fn count_purged(&mut self, outcome: Result<u64, RetentionError>) -> Result<(), StepError> {
+        match outcome {
             Ok(purged) => self.report.purged += purged,
             // Nothing is wrong: it goes when its lock ends, and open requests wait for it.
             Err(RetentionError::Store(error)) if error.kind == S3ErrorKind::Locked => {
@@ -354,7 +381,8 @@ fn after(action: &Action) -> &[String] {
         | Action::Abort(_)
         | Action::FileRequests(_)
         | Action::RetainCurated(_)
-        | Action::Checkpoint(_) => &[],
+        | Action::Checkpoint(_)
+        | Action::CleanLog(_) => &[],
         Action::Fold(action) => &action.after,
         Action::Identify(action) => &action.after,
         Action::EraseCurated(action) => &action.after,
@@ -362,6 +390,7 @@ fn after(action: &Action) -> &[String] {
         Action::Retain(action) => &action.after,
         Action::Curate(action) => &action.after,
         Action::Purge(action) => &action.after,
+        Action::TrimLedger(action) => &action.after,
         Action::Certify(action) => &action.after,
     }
 }

@@ -6,6 +6,7 @@
 mod apply;
 mod planner;
 mod remember;
+mod uploads;
 
 pub use apply::{NightError, apply};
 pub use planner::{PlanError, Planned, plan};

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 
+use super::uploads;
 use crate::compaction;
 use crate::curation::{self, CurationError, Lineage};
-use crate::erasure::{self, Reach, inbox, request, uploads};
+use crate::erasure::{self, Reach, inbox, request};
 use crate::lake::discovery::Look;
 use crate::lake::facts::{Facts, FactsError, Grace, Places, TableFacts};
 use crate::lake::hold::{self, Held, Hold};
@@ -14,9 +15,7 @@ use crate::lake::key::{Key, KeyError};
 use crate::lake::last_run::LastRun;
 use crate::lake::s3::{ObjectVersion, ReadS3};
 use crate::lake::tables::DataFile;
-use crate::plan::{
-    Action, Checkpoint, Guard, PlacedUpload, Plan, RequestReport, Step, guards, named_raw, seen,
-};
+use crate::plan::{Action, Checkpoint, Guard, Plan, RequestReport, Step, guards, named_raw, seen};
 use crate::policy::Policies;
 use crate::retention::{self, RetentionError, lifecycle};
 use inbox::Inbox;
@@ -57,6 +56,7 @@ pub struct Planned {
 
 impl Planned {
     /// The same lake, with another plan for it.
+    #[must_use]
     pub fn with(mut self, policies: &Policies, plan: Plan) -> Self {
         self.plan = plan;
         self.plan.guards = self.guards(policies);
@@ -115,8 +115,6 @@ pub async fn plan(
     let straddling = retention::straddling(s3, policies, &facts, now).await?;
     let holds = hold::active(s3, &places).await;
     let holds = holds.map_err(FactsError::from)?;
-    let unfinished = uploads::unfinished(s3, policies, &requests).await;
-    let unfinished = unfinished.map_err(FactsError::from)?;
     let lineage = curation::lineage(policies, &facts).await?;
     let mut plan = Night {
         policies,
@@ -124,7 +122,6 @@ pub async fn plan(
         requests: &requests,
         sealed_remains: &sealed_remains,
         inbox: &inbox,
-        unfinished: &unfinished,
         straddling: &straddling,
         holds: &holds,
         now,
@@ -140,6 +137,8 @@ pub async fn plan(
     plan.findings.extend(unlisted(policies, &facts)?);
     let rules = lifecycle::read(s3, policies).await;
     plan.findings.extend(lifecycle::findings(policies, &rules));
+    plan.findings
+        .extend(uploads::refused(&facts.unfinished, &requests)?);
     plan.requests = open;
     let last = LastRun::read(s3, &places).await;
     let mut planned = Planned {
@@ -193,7 +192,6 @@ struct Night<'a> {
     requests: &'a [OpenRequest],
     sealed_remains: &'a [ObjectVersion],
     inbox: &'a Inbox,
-    unfinished: &'a [PlacedUpload],
     straddling: &'a BTreeMap<String, Vec<DataFile>>,
     holds: &'a [Hold],
     now: DateTime<Utc>,
@@ -231,8 +229,10 @@ impl Night<'_> {
             }
         }
         self.checkpoint();
+        self.clean_logs(lineage);
         let mut due = self.purge();
-        let (abort, wait) = uploads::plan(self.policies, self.requests, self.unfinished, self.now);
+        let unfinished = &self.facts.unfinished.uploads;
+        let (abort, wait) = uploads::plan(&self.policies.lake, self.requests, unfinished, self.now);
         self.steps.extend(abort);
         due.extend(wait);
         self.steps
@@ -255,6 +255,7 @@ impl Night<'_> {
         let (certify, certify_due) =
             erasure::plan_certificates(self.requests, reach, &earlier, self.grace(), self.now);
         self.steps.extend(certify);
+        self.own_files();
         leave_to_removal(&mut self.steps);
         due.extend(certify_due);
         for policy in &self.policies.datasets {
@@ -403,6 +404,42 @@ impl Night<'_> {
         }
     }
 
+    fn clean_logs(&mut self, lineage: &Lineage) {
+        let history = self.policies.lake.table_history;
+        for table in self.facts.table_versions().into_keys() {
+            let Some(facts) = self.facts.table(&table) else {
+                continue;
+            };
+            let read_from = lineage.read_from(&table, &self.changers);
+            let step = retention::plan_log(&table, facts, read_from, history, self.now);
+            self.steps.extend(step);
+        }
+    }
+
+    fn own_files(&mut self) {
+        let policy = &self.policies.lake;
+        let places = Places::new(&policy.location);
+        let system = &self.facts.system;
+        let reports = retention::plan_reports(&places, system, policy.reports, self.now);
+        self.steps.extend(reports);
+        let (grace, others) = (policy.readers_grace, self.sealed_remains);
+        let replaced = retention::plan_replaced(&places, system, others, grace, self.now);
+        self.steps.extend(replaced);
+        for policy in &self.policies.datasets {
+            let Some(facts) = self.facts.datasets.get(&policy.name) else {
+                continue;
+            };
+            let tonight = self.steps.iter().find_map(|step| match &step.action {
+                Action::Retain(retain) if retain.dataset == policy.name => {
+                    Some((step.id.as_str(), retain))
+                }
+                _ => None,
+            });
+            let step = retention::plan_ledger(policy, facts, system, &places, tonight, self.now);
+            self.steps.extend(step);
+        }
+    }
+
     fn purge(&mut self) -> Vec<crate::plan::Due> {
         let grace = self.grace();
         let mut due = Vec::new();
@@ -411,10 +448,12 @@ impl Night<'_> {
             let Some(table) = self.facts.table(owner) else {
                 continue;
             };
-            let orphans = match self.facts.datasets.get(owner) {
+            let mut orphans = match self.facts.datasets.get(owner) {
                 Some(dataset) => retention::quarantine_orphans(dataset, grace, self.now),
                 None => Vec::new(),
             };
+            let checkpoints = table.log.rewritten();
+            orphans.extend(retention::replaced(checkpoints, grace.readers, self.now));
             let removers = self.removers.get(owner).cloned().unwrap_or_default();
             let (step, later) =
                 retention::plan_purge(owner, table, orphans, &removers, grace, self.now);

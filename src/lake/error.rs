@@ -54,7 +54,7 @@ impl S3ErrorKind {
 }
 
 /// A failed S3 request: what was attempted, and why it failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[error("could not {attempted}: {reason}")]
 pub struct S3Error {
     /// The request in words, such as `list s3://bucket/prefix`.

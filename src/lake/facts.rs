@@ -11,7 +11,8 @@ use super::discovery::{Discovered, Look, discover};
 use super::error::S3Error;
 use super::ledger::Ledger;
 use super::s3::{ObjectVersion, ReadS3};
-use super::tables::{DataFile, Table, TableError, Tombstone};
+use super::tables::{DataFile, Table, TableError, TableLog, Tombstone};
+use super::uploads::Unfinished;
 use crate::policy::{DatasetPolicy, LakePolicy, Policies, S3Location, Span};
 
 const DATASETS_AT_ONCE: usize = 4;
@@ -77,6 +78,10 @@ pub struct Facts {
     pub datasets: BTreeMap<String, DatasetFacts>,
     /// By curated table.
     pub curated: BTreeMap<String, TableFacts>,
+    /// All object versions of what the program keeps for itself.
+    pub system: Vec<ObjectVersion>,
+    /// Unfinished uploads in the lake and in the raw locations.
+    pub unfinished: Unfinished,
 }
 
 /// A table and what lies in its folder.
@@ -90,8 +95,8 @@ pub struct TableFacts {
     pub tombstones: Vec<Tombstone>,
     /// All object versions in its folder, its log aside; keys are relative to the folder.
     pub stored: Vec<ObjectVersion>,
-    /// The version of the newest checkpoint of its log.
-    pub checkpoint: Option<u64>,
+    /// Its log.
+    pub log: TableLog,
     /// Its folder.
     pub folder: Option<S3Location>,
 }
@@ -123,19 +128,13 @@ impl TableFacts {
             Some(table) => (table.files()?, table.tombstones().await?),
             None => (Vec::new(), Vec::new()),
         };
-        let log = format!("{}_delta_log/", folder.prefix);
         let mut stored = s3.versions(&folder.bucket, &folder.prefix).await?;
-        let checkpoint = stored
-            .iter()
-            .filter_map(|version| checkpoint(version.key.strip_prefix(&log)?))
-            .max();
-        stored.retain(|version| !version.key.starts_with(&log));
         Ok(Self {
             table,
             files,
             tombstones,
+            log: TableLog::out_of(folder, &mut stored),
             stored,
-            checkpoint,
             folder: Some(folder.clone()),
         })
     }
@@ -147,7 +146,7 @@ impl TableFacts {
 
     /// Commits since the newest checkpoint.
     pub fn commits_since_checkpoint(&self) -> u64 {
-        let newest = self.checkpoint.map_or(0, |version| version + 1);
+        let newest = self.log.checkpoint().map_or(0, |version| version + 1);
         self.version()
             .map_or(0, |version| (version + 1).saturating_sub(newest))
     }
@@ -195,13 +194,6 @@ impl TableFacts {
     }
 }
 
-/// The version that a log file of this name is a checkpoint of.
-fn checkpoint(name: &str) -> Option<u64> {
-    let (version, rest) = name.split_once('.')?;
-    let is_checkpoint = rest.starts_with("checkpoint.") && rest.ends_with("parquet");
-    is_checkpoint.then(|| version.parse().ok()).flatten()
-}
-
 impl Grace {
     /// The graces that the lake's policy sets.
     pub fn of(policy: &LakePolicy) -> Self {
@@ -230,6 +222,13 @@ impl Facts {
     ) -> Result<Self, FactsError> {
         let places = &Places::new(&policies.lake.location);
         let mut facts = Self::tables(s3, policies).await?;
+        let history = policies.lake.table_history.before(look.now);
+        for table in facts.tables_mut() {
+            table.log.look_back(s3, history).await?;
+        }
+        let system = places.system("");
+        facts.system = s3.versions(&system.bucket, &system.prefix).await?;
+        facts.unfinished = Unfinished::gather(s3, policies).await?;
         futures::stream::iter(facts.datasets.iter_mut().map(Ok))
             .try_for_each_concurrent(DATASETS_AT_ONCE, |(name, dataset)| async move {
                 match policies.dataset(name) {
@@ -262,6 +261,12 @@ impl Facts {
         Ok(facts)
     }
 
+    fn tables_mut(&mut self) -> impl Iterator<Item = &mut TableFacts> {
+        let datasets = self.datasets.values_mut();
+        let events = datasets.map(|dataset| &mut dataset.events);
+        events.chain(self.curated.values_mut())
+    }
+
     /// The table named `name`, of events or curated.
     pub fn table(&self, name: &str) -> Option<&TableFacts> {
         let events = self.datasets.get(name).map(|dataset| &dataset.events);
@@ -286,23 +291,24 @@ impl Facts {
         for dataset in self.datasets.values_mut() {
             dataset.raw = Vec::new();
             dataset.quarantine = Vec::new();
-            dataset.events.stored = Vec::new();
         }
-        for curated in self.curated.values_mut() {
-            curated.stored = Vec::new();
+        self.system = Vec::new();
+        for table in self.tables_mut() {
+            table.stored = Vec::new();
+            table.log.stored = Vec::new();
         }
     }
 
     /// Every object version that was listed.
     pub fn versions(&self) -> impl Iterator<Item = &ObjectVersion> {
-        let datasets = self.datasets.values().flat_map(|dataset| {
-            dataset
-                .raw
-                .iter()
-                .chain(&dataset.quarantine)
-                .chain(&dataset.events.stored)
-        });
-        datasets.chain(self.curated.values().flat_map(|curated| &curated.stored))
+        let datasets = self.datasets.values();
+        let events = datasets.clone().map(|dataset| &dataset.events);
+        let tables = events.chain(self.curated.values());
+        let of_tables = tables.flat_map(|table| table.stored.iter().chain(&table.log.stored));
+        datasets
+            .flat_map(|dataset| dataset.raw.iter().chain(&dataset.quarantine))
+            .chain(of_tables)
+            .chain(&self.system)
     }
 }
 

@@ -4,6 +4,9 @@
 //! holder was a process of this very machine that is no more (same boot, same process namespace).
 //! Tables do not rely on it: every commit is a compare-and-swap of its own (invariant 3). The lease also
 //! remembers the last run's `now`, so that a clock that went back is noticed (invariant 13).
+//!
+//! Every run writes the object several times. Whoever gives the lease back removes what it has replaced: it is
+//! no step of a plan, as the lease itself is none, so a night without work stays one.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -218,9 +221,11 @@ impl Lease {
         self.renewal.abort();
         self.record.until = None;
         let etag = self.etag.lock().await.clone();
-        self.place
-            .write(&self.record, PutIf::Matches(&etag))
-            .await?;
+        let place = &self.place;
+        place.write(&self.record, PutIf::Matches(&etag)).await?;
+        if let Err(error) = place.s3.delete_replaced(&place.bucket, &place.key).await {
+            tracing::warn!(%error, "older versions of the lease stay until the next run");
+        }
         Ok(())
     }
 }

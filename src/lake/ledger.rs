@@ -3,11 +3,14 @@
 //! A segment is an immutable object, written before the table commit whose `txn` names its number. Each
 //! segment names its predecessor, so the valid ones are the chain that starts at the table's `txn`; a
 //! segment that no chain reaches belongs to a run that died before its commit, and is void. Entries
-//! outlive the raw objects. A raw object that we rewrite ourselves gets a rewrite record before the
+//! outlive the raw objects, until a redelivered one would be too old to be admitted: then the ledger's oldest
+//! segments go ([`beginning`]). A raw object that we rewrite ourselves gets a rewrite record before the
 //! write, so that what lies there afterwards counts as compacted already.
 //!
 //! An object version is known by key and entity tag: the same bytes under the same key are the same
 //! object, whether the bucket keeps versions or not.
+
+mod beginning;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,6 +29,8 @@ use crate::policy::S3Location;
 pub const COMPACTION: &str = "lakewarden/compaction";
 
 const READ_AT_ONCE: usize = 32;
+/// Where rewrite records lie below the ledger's folder.
+const REWRITES: &str = "rewrites/";
 
 /// What became of one raw object's records. The parts add up (invariant 1).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -150,6 +155,8 @@ pub struct Rewrite {
 pub struct KnownObject {
     /// When it was compacted.
     pub at: DateTime<Utc>,
+    /// The number of the segment that names it, or the object in whose place we wrote it.
+    pub segment: u64,
     /// The oldest date of an event in it.
     pub first_date: Option<NaiveDate>,
     /// The newest.
@@ -168,6 +175,25 @@ pub struct KnownObject {
     pub damaged: bool,
 }
 
+/// A quarantine object that a commit named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quarantined {
+    /// When it was written.
+    pub at: DateTime<Utc>,
+    /// The number of the segment that names it.
+    pub segment: u64,
+}
+
+/// What lies in a ledger's folder.
+#[derive(Debug, Default)]
+struct Parts {
+    segments: BTreeMap<u64, Segment>,
+    /// By key.
+    rewrites: BTreeMap<String, Rewrite>,
+    /// The first segment that has to be there.
+    begins: Option<u64>,
+}
+
 /// The valid part of a dataset's ledger.
 #[derive(Debug, Clone, Default)]
 pub struct Ledger {
@@ -179,7 +205,13 @@ pub struct Ledger {
     /// Object versions in whose place we wrote another, or nothing.
     replaced: BTreeSet<(String, String)>,
     /// Quarantine objects that commits named.
-    pub quarantine: BTreeMap<String, DateTime<Utc>>,
+    pub quarantine: BTreeMap<String, Quarantined>,
+    /// The first segment that has to be there, if older ones were removed.
+    begins: Option<u64>,
+    /// Keys of rewrite records, each with the segment that names the first predecessor, if there is one.
+    rewrites: BTreeMap<String, Option<u64>>,
+    /// Whether there are segments that count for nothing.
+    has_void: bool,
 }
 
 impl Ledger {
@@ -202,9 +234,12 @@ impl Ledger {
         folder: &S3Location,
         committed: Option<u64>,
     ) -> Result<Self, S3Error> {
-        let keys = s3.keys(&folder.bucket, &folder.prefix).await?;
-        let mut segments: BTreeMap<u64, Segment> = BTreeMap::new();
-        let mut rewrites: Vec<Rewrite> = Vec::new();
+        let mut keys = s3.keys(&folder.bucket, &folder.prefix).await?;
+        let mut parts = Parts {
+            begins: beginning::last(&keys, folder),
+            ..Parts::default()
+        };
+        keys.retain(|key| parts.is_to_read(key, folder));
         let mut bodies = futures::stream::iter(&keys)
             .map(|key| async move {
                 let object = s3.get(&folder.bucket, key, Pick::Current).await?;
@@ -219,54 +254,66 @@ impl Ledger {
                     S3ErrorKind::Other,
                 )
             };
-            if key.contains("/rewrites/") {
-                rewrites.push(serde_json::from_slice(&bytes).map_err(malformed)?);
+            if key.contains(REWRITES) {
+                let rewrite = serde_json::from_slice(&bytes).map_err(malformed)?;
+                parts.rewrites.insert(key.clone(), rewrite);
             } else {
                 let segment: Segment = serde_json::from_slice(&bytes).map_err(malformed)?;
-                segments.insert(segment.number, segment);
+                parts.segments.insert(segment.number, segment);
             }
         }
-        Self::from_parts(segments, rewrites, committed, folder)
+        Self::from_parts(parts, committed, folder)
     }
 
     fn from_parts(
-        mut segments: BTreeMap<u64, Segment>,
-        rewrites: Vec<Rewrite>,
+        parts: Parts,
         committed: Option<u64>,
         folder: &S3Location,
     ) -> Result<Self, S3Error> {
+        let mut segments = parts.segments;
         let highest = segments.keys().next_back().copied().max(committed);
         let mut ledger = Self {
             committed,
             next: highest.map_or(1, |number| number + 1),
+            begins: parts.begins,
             ..Self::default()
         };
         let mut number = committed;
         while let Some(wanted) = number {
-            let segment = segments.remove(&wanted).ok_or_else(|| {
-                S3Error::new(
+            let Some(segment) = segments.remove(&wanted) else {
+                // What the table itself names is never removed.
+                if number != committed && ledger.was_removed(wanted) {
+                    break;
+                }
+                return Err(S3Error::new(
                     format!("read the ledger in {folder}"),
                     format!(
                         "segment {wanted}, which the event table names, is missing: restore it before \
                          anything else, or its raw objects would count twice"
                     ),
                     S3ErrorKind::Other,
-                )
-            })?;
+                ));
+            };
             number = segment.previous;
             ledger.admit(segment);
         }
-        ledger.inherit(rewrites);
+        ledger.has_void = !segments.is_empty();
+        ledger.inherit(parts.rewrites);
         Ok(ledger)
     }
 
     fn admit(&mut self, segment: Segment) {
         if let Some(key) = segment.quarantine {
-            self.quarantine.insert(key, segment.at);
+            let quarantined = Quarantined {
+                at: segment.at,
+                segment: segment.number,
+            };
+            self.quarantine.insert(key, quarantined);
         }
         for entry in segment.objects {
             let compacted = KnownObject {
                 at: segment.at,
+                segment: segment.number,
                 first_date: entry.first_date,
                 last_date: entry.last_date,
                 records: entry.counts.read,
@@ -280,10 +327,10 @@ impl Ledger {
     }
 
     /// Rewrites of rewrites may come in any order: go on until none is left that has a predecessor.
-    fn inherit(&mut self, mut rewrites: Vec<Rewrite>) {
+    fn inherit(&mut self, mut rewrites: BTreeMap<String, Rewrite>) {
         loop {
             let before = rewrites.len();
-            rewrites.retain(|rewrite| {
+            rewrites.retain(|record, rewrite| {
                 let from = (rewrite.key.clone(), rewrite.from.clone());
                 let Some(predecessor) = self.objects.get(&from) else {
                     return true;
@@ -295,15 +342,19 @@ impl Ledger {
                     suppressed: 0,
                     ..predecessor.clone()
                 };
+                self.rewrites
+                    .insert(record.clone(), Some(inherited.segment));
                 self.objects
                     .insert((rewrite.key.clone(), rewrite.to.clone()), inherited);
                 self.replaced.insert(from);
                 false
             });
             if rewrites.len() == before {
-                return;
+                break;
             }
         }
+        let without_predecessor = rewrites.into_keys().map(|record| (record, None));
+        self.rewrites.extend(without_predecessor);
     }
 
     /// A ledger that knows these objects, each under an entity tag that is its key, compacted at that time.
@@ -311,6 +362,7 @@ impl Ledger {
     pub fn of_objects(objects: &[(&str, DateTime<Utc>)]) -> Self {
         let known = |at: DateTime<Utc>| KnownObject {
             at,
+            segment: 1,
             first_date: Some(at.date_naive()),
             last_date: Some(at.date_naive()),
             records: 1,
@@ -384,7 +436,7 @@ impl Ledger {
         rewrite: &Rewrite,
     ) -> Result<(), S3Error> {
         let id = uuid::Uuid::new_v4().simple();
-        let key = format!("{}rewrites/{id}.json", folder.prefix);
+        let key = format!("{}{REWRITES}{id}.json", folder.prefix);
         put_json(s3, &folder.bucket, &key, rewrite, PutIf::Absent).await?;
         Ok(())
     }
@@ -409,88 +461,4 @@ pub async fn put_json(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn segment(number: u64, previous: Option<u64>, etag: &str) -> Segment {
-        Segment {
-            version: 1,
-            number,
-            previous,
-            run: "run".into(),
-            at: DateTime::UNIX_EPOCH,
-            objects: vec![Entry {
-                key: "a".into(),
-                etag: etag.into(),
-                size: 1,
-                counts: Counts::default(),
-                first_date: None,
-                last_date: None,
-                damaged: false,
-            }],
-            quarantine: Some(format!("quarantine/{number}")),
-        }
-    }
-
-    fn ledger(segments: Vec<Segment>, rewrites: Vec<Rewrite>, committed: Option<u64>) -> Ledger {
-        let folder = S3Location {
-            bucket: "lake".into(),
-            prefix: "system/ledger/cart/".into(),
-        };
-        let segments = segments
-            .into_iter()
-            .map(|segment| (segment.number, segment))
-            .collect();
-        Ledger::from_parts(segments, rewrites, committed, &folder).unwrap()
-    }
-
-    #[test]
-    fn a_segment_without_its_commit_is_void_and_its_number_is_not_used_again() {
-        let segments = vec![
-            segment(1, None, "one"),
-            segment(2, Some(1), "died"),
-            segment(3, Some(1), "three"),
-            segment(4, Some(3), "died too"),
-        ];
-        let ledger = ledger(segments, vec![], Some(3));
-        assert!(ledger.compacted("a", "one").is_some());
-        assert!(ledger.compacted("a", "three").is_some());
-        assert!(ledger.compacted("a", "died").is_none());
-        assert!(ledger.compacted("a", "died too").is_none());
-        assert!(ledger.is_valid_quarantine("quarantine/3"));
-        assert!(!ledger.is_valid_quarantine("quarantine/2"));
-        assert_eq!(ledger.next, 5);
-    }
-
-    #[test]
-    fn a_missing_segment_stops_everything() {
-        let folder = S3Location {
-            bucket: "lake".into(),
-            prefix: "system/ledger/cart/".into(),
-        };
-        let segments = BTreeMap::from([(2, segment(2, Some(1), "two"))]);
-        assert!(Ledger::from_parts(segments, vec![], Some(2), &folder).is_err());
-    }
-
-    #[test]
-    fn rewrites_inherit_through_any_number_of_steps_but_from_nothing_nothing() {
-        let rewrite = |from: &str, to: &str| Rewrite {
-            version: 1,
-            key: "a".into(),
-            from: from.into(),
-            to: to.into(),
-            size: 1,
-            first_date: None,
-            last_date: None,
-            run: "run".into(),
-        };
-        let rewrites = vec![
-            rewrite("two", "three"),
-            rewrite("one", "two"),
-            rewrite("x", "y"),
-        ];
-        let ledger = ledger(vec![segment(1, None, "one")], rewrites, Some(1));
-        assert!(ledger.compacted("a", "three").is_some());
-        assert!(ledger.compacted("a", "y").is_none());
-    }
-}
+mod tests;

@@ -27,3 +27,4 @@ pub mod subject;
 pub mod table_files;
 pub mod tables;
 pub mod trim;
+pub mod uploads;

@@ -29,6 +29,11 @@ use serde::{Deserialize, Serialize};
 use super::error::chain;
 use crate::policy::S3Location;
 
+mod changes;
+mod log;
+
+pub use log::{LOG, TableLog};
+
 /// The partition column of every table, a calendar date in UTC.
 pub const PARTITION: &str = "event_date";
 
@@ -110,6 +115,21 @@ impl Table {
             delta,
             name: place.to_string(),
         }))
+    }
+
+    /// Loads the table at `place` as it was at `version`, from the checkpoint of that version if there is one.
+    pub async fn open_at(
+        store: Arc<dyn ObjectStore>,
+        place: &S3Location,
+        version: u64,
+    ) -> Result<Self, TableError> {
+        let failed = |error: deltalake::DeltaTableError| failure("open", place, &error);
+        let mut delta = DeltaTable::new(log_store(store, place)?);
+        delta.load_version(version).await.map_err(failed)?;
+        Ok(Self {
+            delta,
+            name: place.to_string(),
+        })
     }
 
     /// Makes an empty table with `schema` (partition column included) at `place`.
@@ -218,33 +238,8 @@ impl Table {
         Ok(version.and_then(|version| u64::try_from(version).ok()))
     }
 
-    /// The days whose rows changed after version `since`; `None` where the log no longer tells.
-    pub async fn days_changed_since(
-        &self,
-        since: u64,
-    ) -> Result<Option<BTreeSet<NaiveDate>>, TableError> {
-        let mut days = BTreeSet::new();
-        for version in since + 1..=self.version() {
-            let entry = self.delta.log_store().read_commit_entry(version).await;
-            let Some(entry) = entry.map_err(|error| self.failed("read the log of", &error))? else {
-                return Ok(None);
-            };
-            for line in entry.split(|byte| *byte == b'\n') {
-                match day_changed(line) {
-                    DayChanged::None => {}
-                    DayChanged::Day(day) => {
-                        days.insert(day);
-                    }
-                    DayChanged::Unknown => return Ok(None),
-                }
-            }
-        }
-        Ok(Some(days))
-    }
-
     /// Commits `change` on top of exactly this version; afterwards `self` is the new version.
     pub async fn commit(&mut self, change: Change, now: DateTime<Utc>) -> Result<u64, TableError> {
-        let actions = self.actions(&change, now)?;
         let operation = if change.rearranges {
             // The size that was aimed at: commits need not say.
             DeltaOperation::Optimize {
@@ -260,6 +255,8 @@ impl Table {
                 predicate: None,
             }
         };
+        let mut actions = vec![Action::CommitInfo(log::commit_info(&operation, now))];
+        actions.extend(self.actions(&change, now)?);
         let transactions = change
             .transactions
             .iter()
@@ -384,39 +381,6 @@ impl Table {
 
 /// The column with the event's own time; the only one that table statistics speak of.
 pub const EVENT_TIME: &str = "_event_time";
-
-/// What a line of the log says of rows.
-enum DayChanged {
-    /// It is not a change of rows.
-    None,
-    /// Rows of this day changed.
-    Day(NaiveDate),
-    /// Rows changed, and it does not say of which day.
-    Unknown,
-}
-
-fn day_changed(line: &[u8]) -> DayChanged {
-    let Ok(action) = serde_json::from_slice::<serde_json::Value>(line) else {
-        return if line.is_empty() {
-            DayChanged::None
-        } else {
-            DayChanged::Unknown
-        };
-    };
-    let Some(file) = action.get("add").or_else(|| action.get("remove")) else {
-        return DayChanged::None;
-    };
-    if file.get("dataChange").and_then(serde_json::Value::as_bool) == Some(false) {
-        return DayChanged::None;
-    }
-    let day = file
-        .get("partitionValues")
-        .and_then(|values| values.get(PARTITION));
-    let day = day
-        .and_then(serde_json::Value::as_str)
-        .and_then(|day| day.parse().ok());
-    day.map_or(DayChanged::Unknown, DayChanged::Day)
-}
 
 fn add_action(file: &DataFile, data_change: bool, now: DateTime<Utc>) -> Add {
     Add {

@@ -11,7 +11,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{Action, Plan, megabytes};
-use crate::lake::facts::Facts;
+use crate::lake::facts::{Facts, TableFacts};
 use crate::lake::last_run::{KnownTable, LastRun};
 use crate::lake::s3::ObjectVersion;
 use crate::lake::tables::DataFile;
@@ -200,7 +200,7 @@ impl Watch<'_> {
                 _ => continue,
             };
             let Takes { rows, days, .. } = Takes::of(files.iter());
-            let all = self.facts.table(name).map_or(0, |table| table.rows());
+            let all = self.facts.table(name).map_or(0, TableFacts::rows);
             if u128::from(rows) * 100 > u128::from(all) * u128::from(caps.max_percent) {
                 let what = format!(
                     "{rows} of the {all} rows of {name} would leave by age, more than `max_percent` ({} %)",
@@ -291,7 +291,7 @@ pub fn seen(policies: &Policies, facts: &Facts, last: Option<&LastRun>, plan: &P
             keep: retention.keep.to_string(),
             zone: retention.zone.to_string(),
             raw_keep: raw_keep.map(|keep| keep.to_string()),
-            table: facts.table(name).and_then(|table| table.version()),
+            table: facts.table(name).and_then(TableFacts::version),
             has_raw: has_raw(facts, plan, name)
                 .unwrap_or_else(|| before.is_some_and(|before| before.has_raw)),
         };

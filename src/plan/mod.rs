@@ -20,8 +20,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::lake::discovery::Coverage;
 use crate::lake::hold::{Held, Hold};
-use crate::lake::s3::{ObjectVersion, Upload};
+use crate::lake::s3::ObjectVersion;
 use crate::lake::tables::DataFile;
+use crate::lake::uploads::PlacedUpload;
 use crate::policy::Horizon;
 
 pub use forecast::{Forecast, Leaving};
@@ -105,12 +106,16 @@ pub enum Action {
     RetainCurated(RetainCurated),
     /// Partitions of a curated table made anew.
     Curate(Curate),
-    /// Unfinished uploads that may hold a subject.
+    /// Unfinished uploads that may hold a subject, or that were given up.
     Abort(Abort),
     /// Physical removal of what tables no longer use.
     Purge(Purge),
     /// A checkpoint of a table's log.
     Checkpoint(Checkpoint),
+    /// What a table's log says of versions before its history.
+    CleanLog(CleanLog),
+    /// The beginning of a ledger, which says nothing that matters any more.
+    TrimLedger(TrimLedger),
     /// The scan for traces and the certificate of a request.
     Certify(Certify),
 }
@@ -257,16 +262,6 @@ pub struct Abort {
     pub uploads: Vec<PlacedUpload>,
 }
 
-/// An unfinished upload, and where it is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PlacedUpload {
-    /// The bucket.
-    pub bucket: String,
-    /// The upload.
-    #[serde(flatten)]
-    pub upload: Upload,
-}
-
 /// Object versions to remove for good.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Purge {
@@ -283,6 +278,30 @@ pub struct Purge {
 pub struct Checkpoint {
     /// The table.
     pub table: String,
+}
+
+/// What a table's log says of versions that nobody may need any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CleanLog {
+    /// The table.
+    pub table: String,
+    /// The version whose checkpoint and commit stay, with all that came after.
+    pub from: u64,
+    /// The object versions that go.
+    pub versions: Vec<ObjectVersion>,
+}
+
+/// The beginning of a dataset's ledger.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrimLedger {
+    /// The dataset.
+    pub dataset: String,
+    /// The number of the first segment that stays.
+    pub from: u64,
+    /// The object versions that go.
+    pub versions: Vec<ObjectVersion>,
+    /// Steps that remove what the segments name.
+    pub after: Vec<String>,
 }
 
 /// A request to scan for and certify.
@@ -353,6 +372,7 @@ impl Action {
             Self::Fold(action) => Some(&action.dataset),
             Self::Erase(action) => Some(&action.dataset),
             Self::Retain(action) => Some(&action.dataset),
+            Self::TrimLedger(action) => Some(&action.dataset),
             Self::FileRequests(_)
             | Self::Abort(_)
             | Self::Identify(_)
@@ -361,6 +381,7 @@ impl Action {
             | Self::Curate(_)
             | Self::Purge(_)
             | Self::Checkpoint(_)
+            | Self::CleanLog(_)
             | Self::Certify(_) => None,
         }
     }
@@ -377,7 +398,7 @@ impl Action {
             | Self::RetainCurated(_)
             | Self::Checkpoint(_)
             | Self::Certify(_) => false,
-            Self::Erase(_) | Self::Abort(_) => true,
+            Self::Erase(_) | Self::Abort(_) | Self::CleanLog(_) | Self::TrimLedger(_) => true,
             Self::Retain(retain) => {
                 !(retain.raw.is_empty() && retain.trim.is_empty() && retain.quarantine.is_empty())
             }

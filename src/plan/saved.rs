@@ -126,6 +126,8 @@ fn named_versions(action: &Action) -> Vec<&ObjectVersion> {
             .chain(&retain.quarantine)
             .collect(),
         Action::Purge(purge) => purge.versions.iter().collect(),
+        Action::CleanLog(clean) => clean.versions.iter().collect(),
+        Action::TrimLedger(trim) => trim.versions.iter().collect(),
         // The version of the table stands for its files.
         Action::Fold(_)
         | Action::FileRequests(_)

@@ -1,7 +1,7 @@
 //! `curated/<table>.yaml` with the query in `<table>.sql` beside it: a table
 //! made from event tables and other curated tables.
 
-use super::dataset::{RetentionPolicy, retention};
+use super::dataset::{RetentionPolicy, curated_retention};
 use super::error::{PolicyError, Position, Report, ValueError};
 use super::names::{check_partition, check_version, name_of_file};
 use super::pii::{self, PiiPolicy};
@@ -83,7 +83,7 @@ fn curated(path: &str, file: &Section<'_>, query: Option<&str>) -> Option<Placed
     let table = name_of_file(file, path, "table");
     let partition = file.or_default("partition_by", (), check_partition);
     let incremental = file.or_default("incremental", Incremental::ByPartition, incremental);
-    let retention = retention(file);
+    let retention = curated_retention(file);
     let pii = pii::read_curated(file);
     let checks = file.list_or_empty("checks", check);
     let query = checked_query(path, file, query);

@@ -36,6 +36,8 @@ pub struct DatasetPolicy {
     pub schema: SchemaPolicy,
     /// How long the event table keeps rows.
     pub retention: RetentionPolicy,
+    /// How long is kept what lies beside the event table.
+    pub beside: BesidePolicy,
     /// Which fields identify a person.
     pub pii: PiiPolicy,
 }
@@ -137,6 +139,17 @@ impl RetentionPolicy {
     }
 }
 
+/// How long what lies beside the event table is kept, at least.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BesidePolicy {
+    /// Broken records, counted from when they came into the quarantine: nobody
+    /// knows how old their events are.
+    pub quarantine: Span,
+    /// What the ledger says of raw objects that are gone, counted from their
+    /// compaction.
+    pub ledger: Span,
+}
+
 const FILE: &[Key] = &[
     Key::new("version", "1"),
     Key::new("dataset", "cart"),
@@ -172,9 +185,15 @@ const SCHEMA: &[Key] = &[
     Key::new("max_new_columns", "1000"),
     Key::new("types", "{ userId: text }"),
 ];
-pub(super) const RETENTION: &[Key] = &[
+const CURATED_RETENTION: &[Key] = &[
     Key::new("keep", "2 years"),
     Key::new("zone", "Europe/Berlin"),
+];
+const RETENTION: &[Key] = &[
+    Key::new("keep", "2 years"),
+    Key::new("zone", "Europe/Berlin"),
+    Key::new("quarantine", "90 days"),
+    Key::new("ledger", "2 years"),
 ];
 const DEFAULT_FILE_SIZE: ByteSize = ByteSize::new(256 << 20);
 /// What S3 copies in one request.
@@ -212,6 +231,7 @@ fn dataset(path: &str, file: &Section<'_>) -> Option<PlacedDataset> {
     let retention = retention(file);
     let pii = pii::read(file);
     let (raw, location_at, inventory_at) = raw?;
+    let (retention, beside) = retention?;
     Some(PlacedDataset {
         file: path.to_owned(),
         name_at: file.value_at("dataset"),
@@ -223,7 +243,8 @@ fn dataset(path: &str, file: &Section<'_>) -> Option<PlacedDataset> {
             events: events?,
             table: table?,
             schema: schema?,
-            retention: retention?,
+            retention,
+            beside,
             pii: pii?,
         },
     })
@@ -292,15 +313,42 @@ fn schema(file: &Section<'_>) -> Option<SchemaPolicy> {
     })
 }
 
-/// The section `retention`, which curated tables have too.
-pub(super) fn retention(file: &Section<'_>) -> Option<RetentionPolicy> {
+fn retention(file: &Section<'_>) -> Option<(RetentionPolicy, BesidePolicy)> {
     let section = file.section("retention", RETENTION)?;
+    let keep = section.required("keep", days_or_longer);
+    let zone = section.or_default("zone", Tz::UTC, horizon::zone);
+    let quarantine = section.or_default("quarantine", None, |text| days_or_longer(text).map(Some));
+    let ledger = section.or_default("ledger", None, |text| days_or_longer(text).map(Some));
+    let (keep, zone, quarantine, ledger) = (keep?, zone?, quarantine?, ledger?);
+    if quarantine.is_some_and(|quarantine| is_longer(quarantine, keep)) {
+        section.refuse(
+            section.value_at("quarantine"),
+            "`quarantine` under `retention` is longer than `keep`: broken records would outlive the events",
+            format!("write `quarantine: {keep}`, or less"),
+        );
+    }
+    let beside = BesidePolicy {
+        quarantine: quarantine.unwrap_or(keep),
+        ledger: ledger.unwrap_or(keep),
+    };
+    Some((RetentionPolicy { keep, zone }, beside))
+}
+
+/// The section `retention` of a curated table.
+pub(super) fn curated_retention(file: &Section<'_>) -> Option<RetentionPolicy> {
+    let section = file.section("retention", CURATED_RETENTION)?;
     let keep = section.required("keep", days_or_longer);
     let zone = section.or_default("zone", Tz::UTC, horizon::zone);
     Some(RetentionPolicy {
         keep: keep?,
         zone: zone?,
     })
+}
+
+/// Any day will do: of two calendar spans the longer one reaches further back from all of them.
+fn is_longer(one: Span, other: Span) -> bool {
+    let today = NaiveDate::default();
+    one.before_date(today) < other.before_date(today)
 }
 
 /// Compressed JSON needs no word of its own: its first bytes tell.

@@ -9,6 +9,7 @@ use super::error::{PolicyError, Report, ValueError};
 use super::guards::{self, GuardsPolicy};
 use super::location::S3Location;
 use super::names::check_version;
+use super::pii::days_or_longer;
 use super::section::{Key, Section};
 use super::size::ByteSize;
 use super::span::Span;
@@ -25,6 +26,13 @@ pub struct LakePolicy {
     /// How old a file that no commit names must be before it is purged, so that
     /// a commit under way keeps its files.
     pub uncommitted_grace: Span,
+    /// For how long tables can be read as they were: older commits of their logs
+    /// are removed.
+    pub table_history: Span,
+    /// How old an unfinished multipart upload must be before it is aborted.
+    pub unfinished_uploads: Span,
+    /// How long reports of runs are kept.
+    pub reports: Span,
     /// What a run may use of memory.
     pub memory: ByteSize,
     /// The folder on local disk for events that do not fit into memory, if it is
@@ -68,6 +76,9 @@ const FILE: &[Key] = &[
     Key::new("lake", "s3://acme-lake/"),
     Key::new("readers_grace", "24 h"),
     Key::new("uncommitted_grace", "24 h"),
+    Key::new("table_history", "30 days"),
+    Key::new("unfinished_uploads", "7 days"),
+    Key::new("reports", "2 years"),
     Key::new("memory", "512 MB"),
     Key::new("spill", "/var/tmp/lakewarden"),
     Key::new("key", "{ env: LAKEWARDEN_KEY }"),
@@ -100,6 +111,9 @@ fn lake(file: &Section<'_>) -> Option<LakePolicy> {
     let location = file.required("lake", str::parse);
     let readers_grace = file.or_default("readers_grace", Span::DAY_OF_HOURS, grace);
     let uncommitted_grace = file.or_default("uncommitted_grace", Span::DAY_OF_HOURS, grace);
+    let table_history = file.or_default("table_history", Span::days(30), days_or_longer);
+    let uploads = file.or_default("unfinished_uploads", Span::days(7), days_or_longer);
+    let reports = file.or_default("reports", Span::years(2), days_or_longer);
     let memory = file.or_default("memory", DEFAULT_MEMORY, memory);
     let spill = file.or_default("spill", None, |text| absolute(text).map(Some));
     let key = key_source(file);
@@ -109,6 +123,9 @@ fn lake(file: &Section<'_>) -> Option<LakePolicy> {
         location: location?,
         readers_grace: readers_grace?,
         uncommitted_grace: uncommitted_grace?,
+        table_history: table_history?,
+        unfinished_uploads: uploads?,
+        reports: reports?,
         memory: memory?,
         spill: spill?,
         key: key?,

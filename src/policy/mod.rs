@@ -49,8 +49,8 @@ use aws_lc_rs::digest::{Context, SHA256};
 
 pub use curated::{CuratedPolicy, Incremental};
 pub use dataset::{
-    DatasetPolicy, EventsPolicy, OnNewField, RawPolicy, RetentionPolicy, SchemaPolicy, TablePolicy,
-    TimeUnit,
+    BesidePolicy, DatasetPolicy, EventsPolicy, OnNewField, RawPolicy, RetentionPolicy,
+    SchemaPolicy, TablePolicy, TimeUnit,
 };
 pub use discovery::{DatePattern, DiscoveryPolicy, KeyRule};
 pub use erasure::ErasurePolicy;

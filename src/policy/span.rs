@@ -56,6 +56,13 @@ impl Span {
         }
     }
 
+    pub(super) const fn years(count: u32) -> Self {
+        Self {
+            count,
+            unit: Unit::Years,
+        }
+    }
+
     /// The moment that lies this span before `at`; the earliest moment there is
     /// if that is out of range.
     pub fn before(self, at: DateTime<Utc>) -> DateTime<Utc> {

@@ -66,6 +66,9 @@ fn the_shortest_policies_take_the_defaults() {
     assert_eq!(policies.lake.memory.bytes(), 512_000_000);
     assert_eq!(policies.lake.spill, None);
     assert_eq!(policies.lake.uncommitted_grace.to_string(), "24 h");
+    assert_eq!(policies.lake.table_history.to_string(), "30 days");
+    assert_eq!(policies.lake.unfinished_uploads.to_string(), "7 days");
+    assert_eq!(policies.lake.reports.to_string(), "2 years");
     assert_eq!(
         policies.lake.key,
         KeySource::Env("LAKEWARDEN_KEY".to_owned())
@@ -83,6 +86,8 @@ fn the_shortest_policies_take_the_defaults() {
     assert_eq!(cart.schema.max_new_columns, 1000);
     assert!(cart.schema.types.is_empty());
     assert_eq!(cart.retention.keep.to_string(), "2 years");
+    assert_eq!(cart.beside.quarantine.to_string(), "2 years");
+    assert_eq!(cart.beside.ledger.to_string(), "2 years");
     assert!(policies.dataset("payment").is_none());
     assert!(policies.curated.is_empty());
 }
@@ -96,6 +101,9 @@ readers_grace: 2 days
 memory: 2 GiB
 spill: /mnt/fast
 uncommitted_grace: 90 min
+table_history: 2 months
+unfinished_uploads: 3 days
+reports: 18 months
 key: { file: /etc/lakewarden/key }
 ";
     let policies = parse(&[("lake.yaml", lake), ("datasets/cart.yaml", CART)]).expect("policies");
@@ -107,6 +115,9 @@ key: { file: /etc/lakewarden/key }
     assert_eq!(policies.lake.memory.bytes(), 2 << 30);
     assert_eq!(policies.lake.spill_folder(), Path::new("/mnt/fast"));
     assert_eq!(policies.lake.uncommitted_grace.to_string(), "90 min");
+    assert_eq!(policies.lake.table_history.to_string(), "2 months");
+    assert_eq!(policies.lake.unfinished_uploads.to_string(), "3 days");
+    assert_eq!(policies.lake.reports.to_string(), "18 months");
     assert_eq!(
         policies.lake.key,
         KeySource::File(PathBuf::from("/etc/lakewarden/key"))
@@ -136,7 +147,7 @@ schema:
   on_new_field: rescue
   max_new_columns: 20
   types: { userId: text, items.price: decimal, items.count: integer, isNew: boolean }
-retention: { keep: 18 months }
+retention: { keep: 18 months, quarantine: 90 days, ledger: 3 years }
 pii:
   identifiers:
     user_id: [userId, payer.id]
@@ -171,6 +182,8 @@ pii:
     let types = types.map(|(field, declared)| (path(field), declared));
     assert_eq!(payment.schema.types, BTreeMap::from(types));
     assert_eq!(payment.retention.keep.to_string(), "18 months");
+    assert_eq!(payment.beside.quarantine.to_string(), "90 days");
+    assert_eq!(payment.beside.ledger.to_string(), "3 years");
     assert_eq!(
         payment.pii.identifiers["user_id"],
         [path("userId"), path("payer.id")]

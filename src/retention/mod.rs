@@ -8,7 +8,11 @@
 
 mod apply;
 mod forecast;
+mod ledger;
 pub mod lifecycle;
+mod logs;
+mod own_files;
+mod uploads;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,6 +31,10 @@ use crate::policy::{CuratedPolicy, DatasetPolicy, Policies};
 
 pub use apply::{Retained, RetentionError, apply, apply_curated, purge};
 pub use forecast::forecast;
+pub use ledger::{plan_ledger, trim_ledger};
+pub use logs::{clean_log, plan_log};
+pub use own_files::{plan_replaced, plan_reports, replaced};
+pub use uploads::abandoned;
 
 /// The step that takes out of a dataset what is too old. `straddling` are the table files of the line's own
 /// day that hold older rows; `compactions` are tonight's, which may bring more to trim.
@@ -374,7 +382,7 @@ fn old_quarantine(
     }
     let is_old = |version: &&ObjectVersion| {
         let since = facts.ledger.quarantine.get(&version.key);
-        since.is_some_and(|since| policy.retention.keep.after(*since) <= now)
+        since.is_some_and(|since| policy.beside.quarantine.after(since.at) <= now)
     };
     facts.quarantine.iter().filter(is_old).cloned().collect()
 }

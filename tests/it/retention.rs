@@ -4,9 +4,13 @@ use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
 use lakewarden::demo::BUCKETS;
+use serde_json::Value;
 
-use crate::support::events::{BOB, bucket, event, lines, raw_key};
+use crate::support::events::{ADA, BOB, bucket, event, lines, raw_key, small_lake};
+use crate::support::lake::LAKE_BUCKET;
 use crate::support::{Lake, NOW, tables, traces};
+
+const NEXT_NIGHT: &str = "2026-11-21T03:00:00Z";
 
 fn day(text: &str) -> NaiveDate {
     text.parse().unwrap()
@@ -17,8 +21,8 @@ fn days_beyond_two_calendar_years_leave_tables_curated_tables_and_raw_objects() 
     let lake = Lake::after_an_undisturbed_night();
     let (before, funnel) = (tables::all_rows(&lake), tables::funnel(&lake));
     let raw_before = raw_events(&lake);
-    let (next_night, line) = ("2026-11-21T03:00:00Z", day("2024-11-21"));
-    let report = lake.run(next_night);
+    let line = day("2024-11-21");
+    let report = lake.run(NEXT_NIGHT);
 
     let first_day = |rows: &[tables::Row]| rows.iter().filter(|row| row.day < line).count();
     for (name, mut rows) in before {
@@ -48,7 +52,7 @@ fn days_beyond_two_calendar_years_leave_tables_curated_tables_and_raw_objects() 
             "{dataset}: purged, too"
         );
     }
-    lake.expect_nothing_to_do(next_night);
+    lake.expect_nothing_to_do(NEXT_NIGHT);
 }
 
 #[test]
@@ -125,6 +129,88 @@ fn the_plan_tells_what_leaves_next() {
         assert!(texts.contains(&events), "{texts:#?}");
         assert!(texts.contains(&raw), "{texts:#?}");
     }
+}
+
+#[test]
+fn reports_go_two_years_after_their_run() {
+    let lake = Lake::empty();
+    let click = lines(&[event("cart", BOB, "2026-11-19T08:00:00Z")]);
+    lake.store(NOW)
+        .put(bucket("cart"), &raw_key("cart", 0, 0), click);
+    let run = lake.run(NOW)["run"].as_str().unwrap().to_owned();
+    let report = format!("system/reports/{run}.json");
+    assert!(lake.lake_file(&report).exists());
+    lake.run("2028-11-20T02:59:59Z");
+    assert!(lake.lake_file(&report).exists());
+    lake.run("2028-11-20T03:00:00Z");
+    let left = lake.store(NOW).versions(LAKE_BUCKET, &report);
+    assert_eq!(left, []);
+    lake.expect_nothing_to_do("2028-11-20T03:00:00Z");
+}
+
+#[test]
+fn broken_records_go_when_the_policy_says_so() {
+    let lake = Lake::empty();
+    let keep = ("  keep: 2 years", "  keep: 2 years\n  quarantine: 90 days");
+    lake.change_policy("datasets/cart.yaml", keep.0, keep.1);
+    for dataset in ["cart", "payment"] {
+        let click = event(dataset, BOB, "2026-11-19T08:00:00Z");
+        let body = lines(&[click, r#"{"userId": "#.to_owned()]);
+        lake.store(NOW)
+            .put(bucket(dataset), &raw_key(dataset, 0, 0), body);
+    }
+    let quarantined = |dataset: &str| {
+        let folder = format!("quarantine/{dataset}/");
+        lake.store(NOW).versions(LAKE_BUCKET, &folder).len()
+    };
+    lake.run(NOW);
+    // 90 days after 20 November.
+    lake.run("2027-02-18T02:59:59Z");
+    assert_eq!(["cart", "payment"].map(quarantined), [1, 1]);
+    lake.run("2027-02-18T03:00:00Z");
+    assert_eq!(["cart", "payment"].map(quarantined), [0, 1]);
+    lake.expect_nothing_to_do("2027-02-18T03:00:00Z");
+    lake.run("2028-11-20T03:00:00Z");
+    assert_eq!(["cart", "payment"].map(quarantined), [0, 0]);
+    lake.expect_nothing_to_do("2028-11-20T03:00:00Z");
+}
+
+#[test]
+fn uploads_that_nobody_finishes_are_aborted_after_a_week() {
+    let lake = small_lake();
+    let (cart, begun) = (bucket("cart"), "2026-11-13T03:00:00Z");
+    let store = lake.store(begun);
+    store.begin_upload(cart, "topics/cart/given-up.json");
+    store.begin_upload(cart, "elsewhere/not-ours.json");
+    store.begin_upload(LAKE_BUCKET, "events/cart/given-up.parquet");
+    drop(store);
+    let store = lake.store("2026-11-13T03:00:01Z");
+    store.begin_upload(cart, "topics/cart/younger.json");
+    drop(store);
+    assert_eq!(aborted(&lake.plan(NOW)), 2);
+    lake.run(NOW);
+    let left = ["elsewhere/not-ours.json", "topics/cart/younger.json"];
+    assert_eq!(lake.store(NOW).uploads(cart), left);
+    assert_eq!(lake.store(NOW).uploads(LAKE_BUCKET), [""; 0]);
+    let due = lake.plan(NOW)["due"].to_string();
+    assert!(due.contains("2026-11-20T03:00:01Z"), "{due}");
+    lake.expect_nothing_to_do(NOW);
+
+    // One step, although an erasure wants it too.
+    lake.request_erasure(NEXT_NIGHT, &format!("user_id={ADA}"));
+    assert_eq!(aborted(&lake.plan(NEXT_NIGHT)), 1);
+    lake.run(NEXT_NIGHT);
+    assert_eq!(lake.request_states(NEXT_NIGHT), ["certified"]);
+    assert_eq!(lake.store(NOW).uploads(cart), left[..1]);
+}
+
+/// How many uploads the one step names that aborts some.
+#[track_caller]
+fn aborted(plan: &Value) -> usize {
+    let steps = plan["steps"].as_array().unwrap().iter();
+    let aborts: Vec<&Value> = steps.filter(|step| step["action"] == "abort").collect();
+    assert_eq!(aborts.len(), 1);
+    aborts[0]["uploads"].as_array().unwrap().len()
 }
 
 /// The events of all versions of all raw objects by bucket, with their day and text, sorted.

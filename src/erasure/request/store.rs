@@ -104,8 +104,6 @@ pub fn open(
 /// Removes older versions of a closed request, which still hold the sealed identifiers.
 pub async fn forget_older_versions(s3: &WriteS3, places: &Places, id: &str) -> Result<(), S3Error> {
     let place = place(places, id);
-    let mut versions = s3.read().versions(&place.bucket, &place.prefix).await?;
-    versions.retain(|version| !version.latest);
-    s3.delete_versions(&place.bucket, &versions).await?;
+    s3.delete_replaced(&place.bucket, &place.prefix).await?;
     Ok(())
 }

@@ -57,7 +57,7 @@ pub(super) struct Term {
 /// All texts of all quarries.
 #[derive(Default)]
 pub(super) struct Terms<'a> {
-    pub terms: Vec<Term>,
+    pub all: Vec<Term>,
     pub composites: Vec<Composite>,
     index_of: HashMap<&'a str, usize>,
 }
@@ -107,12 +107,12 @@ impl<'a> Terms<'a> {
     }
 
     fn term(&mut self, text: &'a str) -> &mut Term {
-        let index = *self.index_of.entry(text).or_insert(self.terms.len());
-        if index == self.terms.len() {
-            self.terms.push(Term::new(text));
+        let index = *self.index_of.entry(text).or_insert(self.all.len());
+        if index == self.all.len() {
+            self.all.push(Term::new(text));
         }
         // Every index is that of a term.
-        &mut self.terms[index]
+        &mut self.all[index]
     }
 }
 

@@ -70,7 +70,9 @@ enum Pattern {
 impl Searcher {
     pub fn new(quarries: &[Quarry]) -> Result<Self, BuildError> {
         let Terms {
-            terms, composites, ..
+            all: terms,
+            composites,
+            ..
         } = Terms::of(quarries);
         let mut patterns = Vec::new();
         let (mut by_text, mut by_number) = (HashMap::<String, Vec<usize>>::new(), HashMap::new());

@@ -66,10 +66,13 @@ impl Mark {
         self.policies == policies && self.committed <= ledger.committed && self.listed_at <= now
     }
 
-    /// Writes it in place of the one before.
+    /// Writes it in place of the one before, of which nothing stays.
     pub async fn write(&self, site: &Site, dataset: &str) -> Result<(), S3Error> {
-        let place = place(&site.places, dataset);
-        put_json(&site.s3, &place.bucket, &place.prefix, self, PutIf::Always).await?;
+        let (s3, place) = (&site.s3, place(&site.places, dataset));
+        put_json(s3, &place.bucket, &place.prefix, self, PutIf::Always).await?;
+        if let Err(error) = s3.delete_replaced(&place.bucket, &place.prefix).await {
+            tracing::warn!(%error, dataset, "older versions of the mark stay until it is written again");
+        }
         Ok(())
     }
 }

@@ -65,7 +65,7 @@ impl Days {
     }
 
     /// Whether any day from `first` to `last` is one of them; an end that is not known may be any day.
-    fn meets(&self, first: Option<NaiveDate>, last: Option<NaiveDate>) -> bool {
+    fn meets(self, first: Option<NaiveDate>, last: Option<NaiveDate>) -> bool {
         let begins_in_time = match (self.until, first) {
             (Some(until), Some(first)) => first <= until,
             _ => true,

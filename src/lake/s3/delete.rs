@@ -49,6 +49,14 @@ impl WriteS3 {
         }
     }
 
+    /// Removes for good what the current object at `key` has replaced; answers how many versions there were.
+    /// For objects that are written in place of one another and of which nobody reads an older version.
+    pub async fn delete_replaced(&self, bucket: &str, key: &str) -> Result<u64, S3Error> {
+        let mut versions = self.read.versions(bucket, key).await?;
+        versions.retain(|version| version.key == key && !version.latest);
+        self.delete_versions(bucket, &versions).await
+    }
+
     /// Gives up an unfinished upload, with its parts; one that is gone already is fine.
     pub async fn abort_upload(&self, bucket: &str, upload: &Upload) -> Result<(), S3Error> {
         let request = self.read.connection.client().abort_multipart_upload();

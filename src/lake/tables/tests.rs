@@ -9,6 +9,7 @@ use crate::lake::s3::WriteS3;
 
 struct Lake {
     _folder: tempfile::TempDir,
+    s3: WriteS3,
     store: Arc<dyn ObjectStore>,
     place: S3Location,
 }
@@ -21,6 +22,7 @@ async fn lake() -> Lake {
     Lake {
         store: s3.store("lake").unwrap(),
         place: "s3://lake/events/cart/".parse().unwrap(),
+        s3,
         _folder: folder,
     }
 }
@@ -103,6 +105,47 @@ async fn a_checkpoint_forgets_nothing() {
         table.days_changed_since(3).await.unwrap(),
         Some(BTreeSet::new())
     );
+}
+
+#[tokio::test]
+async fn a_log_is_cleaned_by_the_times_that_its_commits_tell() {
+    let lake = lake().await;
+    let mut table = table(&lake).await;
+    for (name, number, now) in [
+        ("a", 1, "2026-09-01T03:00:00Z"),
+        ("b", 2, "2026-10-01T03:00:00Z"),
+        ("c", 3, "2026-11-01T03:00:00Z"),
+    ] {
+        let change = Change {
+            remove: table.files().unwrap(),
+            ..adding(file(name, "2026-08-31"), number)
+        };
+        table.commit(change, time(now)).await.unwrap();
+        table.checkpoint().await.unwrap();
+    }
+    let history = time("2026-10-15T03:00:00Z");
+    let mut stored = lake.s3.read().versions("lake", "events/").await.unwrap();
+    let mut log = TableLog::out_of(&lake.place, &mut stored);
+    assert_eq!((stored, log.checkpoint()), (Vec::new(), Some(3)));
+    log.look_back(lake.s3.read(), history).await.unwrap();
+    assert_eq!(log.needed_from(history, None), Some(2));
+    let gone = log.before(2);
+    assert_eq!(gone.len(), 3, "two commits and a checkpoint: {gone:?}");
+    lake.s3.delete_versions("lake", &gone).await.unwrap();
+
+    let cleaned = open(&lake).await;
+    assert_eq!(cleaned.files().unwrap(), [file("c", "2026-08-31")]);
+    assert_eq!(cleaned.transaction("app").await.unwrap(), Some(3));
+    let removed = cleaned.tombstones().await.unwrap();
+    let removed: Vec<&str> = removed.iter().map(|file| file.path.as_str()).collect();
+    assert_eq!(
+        removed,
+        ["a", "b"].map(|name| file(name, "2026-08-31").path)
+    );
+    let at = Table::open_at(Arc::clone(&lake.store), &lake.place, 2).await;
+    assert_eq!(at.unwrap().files().unwrap(), [file("b", "2026-08-31")]);
+    assert!(cleaned.days_changed_since(1).await.unwrap().is_some());
+    assert_eq!(cleaned.days_changed_since(0).await.unwrap(), None);
 }
 
 #[tokio::test]

@@ -28,7 +28,7 @@ fn an_unknown_key_names_its_place_and_the_right_one() {
             "  keep: 2 years",
             "  retention_days: 730\n  keep: 2 years",
             "10:3: unknown key `retention_days` under `retention`",
-            "write `keep: 2 years`",
+            "the keys here are keep, quarantine, ledger",
         ),
         (
             "table:\n",
@@ -235,6 +235,19 @@ fn a_wrong_span_or_place_says_why_and_what_instead() {
             "keep: [2 years]",
             "10:9: `keep` under `retention` must be a single value",
             "write `keep: 2 years`",
+        ),
+        (
+            "keep: 2 years",
+            "keep: 2 years\n  quarantine: 25 months",
+            "11:15: `quarantine` under `retention` is longer than `keep`: \
+             broken records would outlive the events",
+            "write `quarantine: 2 years`, or less",
+        ),
+        (
+            "keep: 2 years",
+            "keep: 2 years\n  ledger: none",
+            "11:11: `ledger` under `retention` cannot be `none`: it must begin with a whole number",
+            "write `ledger: 2 years`",
         ),
         (
             "raw:\n",

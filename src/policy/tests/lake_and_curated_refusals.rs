@@ -41,6 +41,24 @@ fn the_lake_needs_a_place_and_a_key() {
         ),
         (
             "version: 1\n",
+            "version: 1\ntable_history: 0 h\n",
+            "2:16: `table_history` cannot be `0 h`: the number must lie between 1 and 100000\n  \
+             hint: write `table_history: 30 days`",
+        ),
+        (
+            "version: 1\n",
+            "version: 1\nunfinished_uploads: 12 h\n",
+            "2:21: `unfinished_uploads` cannot be `12 h`: it must count days, months or years\n  \
+             hint: write `unfinished_uploads: 7 days`",
+        ),
+        (
+            "version: 1\n",
+            "version: 1\nreports: forever\n",
+            "2:10: `reports` cannot be `forever`: it must begin with a whole number\n  \
+             hint: write `reports: 2 years`",
+        ),
+        (
+            "version: 1\n",
             "version: 1\nmemory: 64 MB\n",
             "2:9: `memory` cannot be `64 MB`: the least is 256 MB\n  hint: write `memory: 512 MB`",
         ),

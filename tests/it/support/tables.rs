@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use chrono::NaiveDate;
 use lakewarden::decode::{Json, rebuild};
@@ -101,10 +101,15 @@ pub fn curated(lake: &Lake) -> PathBuf {
     lake.lake_file("curated/booking_funnel_daily")
 }
 
-/// The live files of a Delta table with their days, by replaying its log.
+/// The live files of a Delta table with their days, by replaying its log from where it begins.
 pub fn live_files(table: &Path) -> BTreeMap<PathBuf, NaiveDate> {
     let mut live = BTreeMap::new();
-    for commit in commits(table) {
+    let commits = commits(table);
+    let is_first = |commit: &PathBuf| commit.ends_with("00000000000000000000.json");
+    if let Some(oldest) = commits.first().filter(|oldest| !is_first(oldest)) {
+        live.extend(checkpointed_files(table, oldest));
+    }
+    for commit in commits {
         let text = fs::read_to_string(commit).unwrap();
         let actions: Vec<Value> = text
             .lines()
@@ -123,21 +128,40 @@ pub fn live_files(table: &Path) -> BTreeMap<PathBuf, NaiveDate> {
     live
 }
 
+/// The live files at a version, by the checkpoint beside its commit.
+fn checkpointed_files(table: &Path, commit: &Path) -> BTreeMap<PathBuf, NaiveDate> {
+    let mut live = BTreeMap::new();
+    for batch in read(&commit.with_extension("checkpoint.parquet")) {
+        let added = batch.column_by_name("add").unwrap().as_struct();
+        let paths = added.column_by_name("path").unwrap().as_string::<i32>();
+        for row in (0..added.len()).filter(|row| added.is_valid(*row)) {
+            let path = paths.value(row);
+            let day = path.strip_prefix("event_date=").unwrap();
+            let (day, _) = day.split_once('/').unwrap();
+            live.insert(table.join(path), day.parse().unwrap());
+        }
+    }
+    live
+}
+
 /// The commits of a Delta table, oldest first.
 pub fn commits(table: &Path) -> BTreeSet<PathBuf> {
     let Ok(log) = fs::read_dir(table.join("_delta_log")) else {
         return BTreeSet::new();
     };
     let mut files: BTreeSet<PathBuf> = log.map(|entry| entry.unwrap().path()).collect();
-    // Checkpoints repeat what the commits say, all of which are still there.
+    // Checkpoints repeat what the commits say.
     files.retain(|file| file.extension().is_some_and(|ending| ending == "json"));
     files
 }
 
-/// All Parquet files that lie in a table's folder, live or not.
+/// All data files that lie in a table's folder, live or not.
 pub fn stored_files(table: &Path) -> BTreeSet<PathBuf> {
     let mut files: BTreeSet<PathBuf> = super::traces::files(table).into_iter().collect();
-    files.retain(|file| file.extension().is_some_and(|ending| ending == "parquet"));
+    let log = table.join("_delta_log");
+    files.retain(|file| {
+        file.extension().is_some_and(|ending| ending == "parquet") && !file.starts_with(&log)
+    });
     files
 }
 
