@@ -28,7 +28,7 @@ fn an_unknown_key_names_its_place_and_the_right_one() {
             "  keep: 2 years",
             "  retention_days: 730\n  keep: 2 years",
             "10:3: unknown key `retention_days` under `retention`",
-            "the keys here are keep, quarantine, ledger",
+            "the keys here are keep, zone, quarantine, ledger",
         ),
         (
             "table:\n",
