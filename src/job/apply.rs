@@ -105,6 +105,9 @@ pub async fn apply(
     if let Err(error) = night.leave(seen, last.as_ref(), &after).await {
         night.report.failures.push(error.to_string());
     }
+    if site.may_destroy {
+        forget_replaced(site).await;
+    }
     if let Err(error) = remember(site, policies, plan, facts, &night.failed).await {
         night.report.failures.push(error.to_string());
     }
@@ -121,6 +124,16 @@ pub async fn apply(
         .await?;
     }
     Ok(night.report)
+}
+
+/// Lease and record of the last run are written again every night, and nobody reads older versions.
+async fn forget_replaced(site: &Site) {
+    for name in ["lease.json", "last_run.json"] {
+        let place = site.places.system(name);
+        if let Err(error) = site.s3.delete_replaced(&place.bucket, &place.prefix).await {
+            tracing::warn!(%error, "older versions of {name} stay until the next run");
+        }
+    }
 }
 
 impl<'a> Night<'a> {

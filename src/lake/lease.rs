@@ -221,12 +221,8 @@ impl Lease {
         self.renewal.abort();
         self.record.until = None;
         let etag = self.etag.lock().await.clone();
-        let place = &self.place;
-        place.write(&self.record, PutIf::Matches(&etag)).await?;
-        if let Err(error) = place.s3.delete_replaced(&place.bucket, &place.key).await {
-            tracing::warn!(%error, "older versions of the lease stay until the next run");
-        }
-        Ok(())
+        let released = self.place.write(&self.record, PutIf::Matches(&etag));
+        released.await.map(drop)
     }
 }
 

@@ -67,7 +67,6 @@ fn versions_that_the_program_has_replaced_do_not_pile_up() {
     let in_place = |folder: &str| seen.iter().filter(|key| key.starts_with(folder)).count();
     assert_eq!(in_place("system/erasure/requests/"), 1, "{seen:?}");
     assert_eq!(in_place("system/erasure/suppression/"), 1, "{seen:?}");
-    assert_eq!(in_place("system/lease.json"), 0, "it looks after its own");
     assert_eq!(in_place("system/discovery/"), 0, "it looks after its own");
     assert!(lake.lake_file("system/discovery/cart.json").exists());
 }
