@@ -4,10 +4,12 @@ use std::fmt;
 
 use chrono::NaiveDate;
 
+use super::erase::written;
 use super::open::Opened;
 use super::{Failure, Global};
+use crate::erasure;
 use crate::lake::facts::Places;
-use crate::lake::hold::{self, Days};
+use crate::lake::hold::{self, Days, HeldPeople, HeldPerson};
 use crate::lake::s3::WriteS3;
 
 /// Arguments of `hold`.
@@ -19,7 +21,7 @@ pub struct Hold {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Keep tables, or some days of them, until the hold is lifted.
+    /// Keep tables, or some days of them, or what is a person's, until the hold is lifted.
     Add(Add),
     /// All holds, those in force first.
     List,
@@ -29,6 +31,10 @@ enum Command {
 
 #[derive(Debug, clap::Args)]
 struct Add {
+    /// `KIND=VALUE` of the person whom it is on, as for `erase add`: several for one person, `-` reads such
+    /// lines from standard input. Left out: whoever the events are about.
+    #[arg(long, value_name = "KIND=VALUE", conflicts_with_all = ["table", "from", "until"])]
+    identifier: Vec<String>,
     /// A dataset or curated table; may be given several times. Left out: all of them.
     #[arg(long, value_name = "NAME")]
     table: Vec<String>,
@@ -67,7 +73,7 @@ pub async fn main(global: &Global, hold: &Hold) -> Result<(), Failure> {
             let all = hold::all(&lake.reader(), &places).await;
             let mut all = all.map_err(Failure::from_error)?;
             all.sort_by_key(|hold| hold.lifted.is_some());
-            super::print(global, &Shown(all))
+            super::print(global, &Shown(all.iter().map(hold::Hold::shown).collect()))
         }
         Command::Lift(arguments) => lift(global, &lake, &places, arguments).await,
     }
@@ -97,23 +103,49 @@ async fn place(global: &Global, lake: &Opened, places: &Places, add: &Add) -> Re
     }
     let now = lake.clock.now();
     let random = uuid::Uuid::new_v4().simple().to_string();
-    let hold = hold::Hold {
+    let id = format!("{}-{}", now.format("%Y%m%d"), &random[..8]);
+    let mut hold = hold::Hold {
         version: 1,
-        id: format!("{}-{}", now.format("%Y%m%d"), &random[..8]),
         tables: add.table.iter().cloned().collect(),
         days: Days {
             from: add.from,
             until: add.until,
         },
+        person: person(lake, &id, &add.identifier)?,
+        id,
         reason: said("--reason", &add.reason)?,
         owner: said("--owner", &add.owner)?,
         review: add.review,
         placed_at: now,
         lifted: None,
     };
+    count_rows(lake, &mut hold).await?;
     let s3 = WriteS3::new(lake.connection.clone());
     hold.place(&s3, places).await.map_err(Failure::from_error)?;
-    super::print(global, &Shown(vec![hold]))
+    super::print(global, &Shown(vec![hold.shown()]))
+}
+
+/// The person whom a hold with these identifiers is on.
+fn person(lake: &Opened, id: &str, identifiers: &[String]) -> Result<Option<HeldPerson>, Failure> {
+    if identifiers.is_empty() {
+        return Ok(None);
+    }
+    let written = written(lake, identifiers)?;
+    let key = lake.key().map_err(Failure::from_error)?;
+    let person = HeldPerson::seal(id, &key, &written);
+    person.map(Some).map_err(Failure::from_error)
+}
+
+/// Whoever places a hold on a person sees whether the identifier leads to anything.
+async fn count_rows(lake: &Opened, hold: &mut hold::Hold) -> Result<(), Failure> {
+    let policy = &lake.policies.lake.erasure;
+    let people = HeldPeople::of(std::slice::from_ref(hold), policy, &|| lake.key());
+    let mut people = people.map_err(Failure::from_error)?;
+    if let Some(person) = &mut hold.person {
+        let rows = erasure::rows_of(&lake.reader(), &lake.policies, &mut people).await;
+        person.rows = rows.map_err(Failure::from_error)?;
+    }
+    Ok(())
 }
 
 async fn lift(

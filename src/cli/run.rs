@@ -107,7 +107,8 @@ impl Night<'_> {
             .await
             .map_err(Failure::from_error)?;
         if let Source::Saved(saved) = source {
-            crate::plan::refuse_if_stale(&saved, &planned.facts, &lake.policies.digest)
+            let (facts, holds) = (&planned.facts, &planned.plan.holds);
+            crate::plan::refuse_if_stale(&saved, facts, holds, &lake.policies.digest)
                 .map_err(Failure::from_error)?;
             planned = planned.with(&lake.policies, *saved);
         }
@@ -129,6 +130,7 @@ impl Night<'_> {
             run: self.run,
             now: self.now,
             suppression: Arc::new(suppression),
+            held: Arc::clone(&planned.held),
             spill: Arc::new(spill),
             memory: usize::try_from(lake.policies.lake.memory.bytes()).unwrap_or(usize::MAX),
             may_destroy,

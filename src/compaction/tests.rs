@@ -55,6 +55,7 @@ impl Lake {
             run: "run".into(),
             now: time("2026-11-20T03:00:00Z"),
             suppression: Arc::new(Suppression::default()),
+            held: Arc::default(),
             spill: Arc::new(SpillFolder::create(&folder.path().join("spill")).unwrap()),
             memory,
             may_destroy: true,

@@ -14,8 +14,10 @@ use crate::audit::log::AuditError;
 use crate::decode::{self, Json, Record};
 use crate::lake::error::S3Error;
 use crate::lake::facts::{Facts, FactsError};
+use crate::lake::hold::HeldPeople;
 use crate::lake::key::{Hasher, Key, Purpose};
 use crate::lake::ledger::{Ledger, put_json};
+use crate::lake::quarantine::quarantined_record;
 use crate::lake::raw::{self, Rewritten, time_rule};
 use crate::lake::rows::RowsError;
 use crate::lake::s3::{ObjectVersion, PutIf, by_key};
@@ -96,7 +98,8 @@ pub async fn identify(
     let linked =
         |named: &[&mut OpenRequest]| named.iter().map(|open| open.linked.len()).sum::<usize>();
     let known = linked(&named);
-    let reach = close(&site.store, policy, &tables, &mut named).await?;
+    let mut held = HeldPeople::clone(&site.held);
+    let reach = close(&site.store, policy, &tables, &mut named, &mut held).await?;
     let has_new_links = linked(&named) > known;
     let hasher = key.hasher(Purpose::Suppression)?;
     for open in named {
@@ -369,22 +372,4 @@ impl Sweep<'_> {
             Err(_) => self.roster.mentioned(record.bytes),
         }
     }
-}
-
-/// The record that a line of a quarantine object keeps; the line itself if it is not one of ours.
-pub fn quarantined_record(line: &[u8]) -> Vec<u8> {
-    use base64::Engine;
-    let Ok(line_json) = serde_json::from_slice::<serde_json::Value>(line) else {
-        return line.to_vec();
-    };
-    let text = |name: &str| line_json.get(name).and_then(serde_json::Value::as_str);
-    if let Some(record) = text("record") {
-        return record.as_bytes().to_vec();
-    }
-    let decoded = text("record_base64").and_then(|record| {
-        base64::engine::general_purpose::STANDARD
-            .decode(record)
-            .ok()
-    });
-    decoded.unwrap_or_else(|| line.to_vec())
 }

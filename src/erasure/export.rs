@@ -15,15 +15,17 @@ use futures::TryStreamExt;
 use object_store::ObjectStore;
 use serde::Serialize;
 
-use super::apply::{ErasureError, quarantined_record};
+use super::apply::ErasureError;
 use super::people::People;
 use super::reach::{self, Excess, Searched};
 use super::request::{Filing, OpenRequest, Request, Written};
 use crate::decode::{self, Json, Limits, Plain};
 use crate::lake::discovery::Look;
 use crate::lake::facts::{DatasetFacts, Facts};
+use crate::lake::hold::HeldPeople;
 use crate::lake::key::Key;
 use crate::lake::parquet_files;
+use crate::lake::quarantine::quarantined_record;
 use crate::lake::raw::{is_marker, time_rule};
 use crate::lake::rows::{KAFKA_PARTITION, OFFSET, RowsError, TOPIC, parquet_error};
 use crate::lake::s3::{Pick, ReadS3};
@@ -70,7 +72,7 @@ pub async fn export(
 ) -> Result<Export, ErasureError> {
     let look = Look {
         now,
-        policies: &policies.digest,
+        rules: &policies.digest,
         everything: true,
         named: &BTreeMap::new(),
         due: |_, _, _, _| BTreeSet::new(),
@@ -80,9 +82,10 @@ pub async fn export(
     let store = s3.store(&policies.lake.location.bucket)?;
     let tables = reach::tables(policies, &facts);
     let policy = &policies.lake.erasure;
-    let reach = reach::close(&store, policy, &tables, &mut [&mut open]).await?;
+    let nobody = &mut HeldPeople::default();
+    let reach = reach::close(&store, policy, &tables, &mut [&mut open], nobody).await?;
     let mut export = Export {
-        excess: reach.left_out.values().next().copied(),
+        excess: reach.left_out.values().next().cloned(),
         ..Export::default()
     };
     if export.excess.is_some() {
@@ -182,10 +185,7 @@ impl Export {
             let object = s3.get(bucket, &version.key, Pick::Current).await?;
             for line in object.bytes.split(|byte| *byte == b'\n') {
                 let record = quarantined_record(line);
-                let parsed = Json::parse(&record).ok();
-                let is_theirs = !roster.mentioned(&record).is_empty()
-                    || parsed.is_some_and(|event| !roster.of_event(&event).is_empty());
-                if is_theirs {
+                if roster.is_in(&record) {
                     self.push("quarantine", policy, &version.key, &record);
                 }
             }

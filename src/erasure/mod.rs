@@ -21,10 +21,12 @@ pub mod unlisted;
 pub mod uploads;
 pub mod verify;
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 
 use crate::lake::facts::{DatasetFacts, Facts, FactsError, Grace, Places};
-use crate::lake::hold::Held;
+use crate::lake::hold::{Held, HeldPeople};
 use crate::lake::s3::{ObjectVersion, ReadS3};
 use crate::lake::search::FileHits;
 use crate::plan::{
@@ -42,25 +44,26 @@ pub use request::hashes_of;
 pub use scan::{Scan, quarry};
 pub use verify::Trace;
 
-/// Who belongs to the subjects of pending requests, and where their rows are. `requests` get what links
-/// led to.
+/// Who belongs to the subjects of pending requests and to `held` people, and where their rows are. Both get
+/// what links led to.
 pub async fn reach(
     s3: &ReadS3,
     policies: &Policies,
     facts: &Facts,
     requests: &mut [OpenRequest],
+    held: &mut HeldPeople,
 ) -> Result<Reach, FactsError> {
     let mut pending: Vec<&mut OpenRequest> = requests
         .iter_mut()
         .filter(|open| open.request.state.is_pending())
         .collect();
-    if pending.is_empty() {
+    if pending.is_empty() && held.is_nobody() {
         return Ok(Reach::default());
     }
     let places = Places::new(&policies.lake.location);
     let store = s3.store(&places.lake().bucket)?;
     let tables = reach::tables(policies, facts);
-    Ok(reach::close(&store, &policies.lake.erasure, &tables, &mut pending).await?)
+    Ok(reach::close(&store, &policies.lake.erasure, &tables, &mut pending, held).await?)
 }
 
 /// The same for requests that are not filed yet, in one pass.
@@ -70,7 +73,20 @@ pub async fn reach_unfiled(
     requests: &mut [OpenRequest],
 ) -> Result<Reach, FactsError> {
     let facts = Facts::tables(s3, policies).await?;
-    reach(s3, policies, &facts, requests).await
+    reach(s3, policies, &facts, requests, &mut HeldPeople::default()).await
+}
+
+/// How many rows by table are theirs.
+pub async fn rows_of(
+    s3: &ReadS3,
+    policies: &Policies,
+    people: &mut HeldPeople,
+) -> Result<BTreeMap<String, u64>, FactsError> {
+    let facts = Facts::tables(s3, policies).await?;
+    let reach = reach(s3, policies, &facts, &mut [], people).await?;
+    let tables = reach.held.into_iter();
+    let rows = tables.map(|(name, files)| (name, files.iter().map(FileHits::rows).sum::<u64>()));
+    Ok(rows.filter(|(_, rows)| *rows > 0).collect())
 }
 
 /// Ids of the requests that tonight's steps carry out.

@@ -4,6 +4,8 @@
 //! Hazard: an id that many people share leads to all of them. So an event that names somebody else is not
 //! followed (see [`Roster`]), and a subject that reaches more ids or rows than the policy allows is left
 //! to a person to decide about.
+//!
+//! People whom holds are on are looked for in the same passes: a request that would take what is theirs waits.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -13,6 +15,7 @@ use object_store::ObjectStore;
 
 use super::request::{OpenRequest, Reached};
 use crate::lake::facts::{Facts, Places};
+use crate::lake::hold::HeldPeople;
 use crate::lake::search::{FileHits, search};
 use crate::lake::subject::{Identifier, Roster, Subject};
 use crate::lake::tables::{DataFile, TableError};
@@ -65,12 +68,14 @@ pub fn tables<'a>(policies: &'a Policies, facts: &Facts) -> Vec<Searched<'a>> {
 pub struct Reach {
     /// By table: the files with rows of a subject.
     pub tables: BTreeMap<String, Vec<FileHits>>,
+    /// The same of people whom holds are on.
+    pub held: BTreeMap<String, Vec<FileHits>>,
     /// By request: why it is left to a person.
     pub left_out: BTreeMap<String, Excess>,
 }
 
 /// Why a person has to look at a request first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Excess {
     /// It would hit more rows than it may.
     Rows {
@@ -83,6 +88,11 @@ pub enum Excess {
     Links {
         /// So many there may be.
         most: u64,
+    },
+    /// Something of it is a person's whom a hold is on.
+    Held {
+        /// The hold.
+        hold: String,
     },
 }
 
@@ -99,6 +109,10 @@ impl fmt::Display for Excess {
                 "links lead to more than {most} ids (max_linked_ids), so they may lead to other people: look at \
                  `links` in the policies"
             ),
+            Self::Held { hold } => write!(
+                formatter,
+                "hold {hold} is on the person, or on somebody in the same rows"
+            ),
         }
     }
 }
@@ -110,7 +124,7 @@ impl Excess {
             Self::Rows { rows, .. } => format!(
                 "; `erase confirm {id} --rows {rows}` if it is right, else `erase cancel {id}`"
             ),
-            Self::Links { .. } => String::new(),
+            Self::Links { .. } | Self::Held { .. } => String::new(),
         };
         format!("erasure request {id} is not carried out: {self}{remedy}")
     }
@@ -137,26 +151,58 @@ impl Reach {
     /// Forgets the rows of subjects that are left out, so that they stay.
     fn drop_subjects(&mut self, numbers: &BTreeSet<u32>) {
         for files in self.tables.values_mut() {
-            for file in files.iter_mut() {
-                file.groups.retain(|_, hits| {
-                    let had_none = hits.is_empty();
-                    hits.retain(|hit| !numbers.contains(&hit.subject));
-                    had_none || !hits.is_empty()
-                });
-            }
-            files.retain(|file| !file.groups.is_empty());
+            *files = narrowed(files, |subject| !numbers.contains(&subject));
         }
+    }
+
+    /// Takes the rows of subjects from the number `first` on, who are held, out of the others'. Answers with
+    /// the others of whom a row is also theirs: by number, whose.
+    fn part_held(&mut self, first: u32) -> BTreeMap<u32, u32> {
+        let mut shared = BTreeMap::new();
+        for (name, files) in &mut self.tables {
+            for hits in files.iter().flat_map(|file| file.groups.values()) {
+                for same_row in hits.chunk_by(|one, other| one.row == other.row) {
+                    let Some(held) = same_row.iter().find(|hit| hit.subject >= first) else {
+                        continue;
+                    };
+                    let others = same_row.iter().filter(|hit| hit.subject < first);
+                    shared.extend(others.map(|hit| (hit.subject, held.subject)));
+                }
+            }
+            let theirs = narrowed(files, |subject| subject >= first);
+            self.held.insert(name.clone(), theirs);
+            *files = narrowed(files, |subject| subject < first);
+        }
+        shared
     }
 }
 
-/// Follows the links of `requests` until they lead to nothing new; `requests` get what was found.
+/// The hits of some subjects; a group that had none before stays, for its dictionary.
+fn narrowed(files: &[FileHits], is_meant: impl Fn(u32) -> bool) -> Vec<FileHits> {
+    let mut narrowed = files.to_vec();
+    for file in &mut narrowed {
+        file.groups.retain(|_, hits| {
+            let had_none = hits.is_empty();
+            hits.retain(|hit| is_meant(hit.subject));
+            had_none || !hits.is_empty()
+        });
+    }
+    narrowed.retain(|file| !file.groups.is_empty());
+    narrowed
+}
+
+/// Follows the links of `requests` and of `held` people until they lead to nothing new; both get what was
+/// found.
 pub async fn close(
     store: &Arc<dyn ObjectStore>,
     policy: &ErasurePolicy,
     tables: &[Searched<'_>],
     requests: &mut [&mut OpenRequest],
+    held: &mut HeldPeople,
 ) -> Result<Reach, TableError> {
     let mut subjects: Vec<Subject> = requests.iter().map(|open| open.subject(policy)).collect();
+    let first_held = u32::try_from(subjects.len()).unwrap_or(u32::MAX);
+    subjects.extend(held.subjects.iter().cloned());
     let mut reach = Reach::default();
     let mut too_many: BTreeSet<u32> = BTreeSet::new();
     let known = subjects
@@ -184,7 +230,7 @@ pub async fn close(
                 }
             }
         }
-        for (number, subject) in (0_u32..).zip(&subjects) {
+        for (number, subject) in (0..first_held).zip(&subjects) {
             if subject.linked.len() as u64 > policy.max_linked_ids && too_many.insert(number) {
                 new.retain(|id| !subject.linked.contains(id));
             }
@@ -192,9 +238,23 @@ pub async fn close(
         sought = new;
         is_first = false;
     }
+    held.subjects = subjects.split_off(requests.len());
+    let shared = reach.part_held(first_held);
     for (number, (open, subject)) in requests.iter_mut().zip(subjects).enumerate() {
         let number_in_hits = u32::try_from(number).unwrap_or(u32::MAX);
-        if let Some(why) = excess(open, &reach.of(number), &subject, policy) {
+        let holder = shared
+            .get(&number_in_hits)
+            .map(|holder| (holder - first_held) as usize);
+        let keeper = holder
+            .or_else(|| held.same_person(&subject))
+            .and_then(|holder| held.holds.get(holder));
+        let excess = match keeper {
+            Some(keeper) => Some(Excess::Held {
+                hold: keeper.clone(),
+            }),
+            None => excess(open, &reach.of(number), &subject, policy),
+        };
+        if let Some(why) = excess {
             reach.left_out.insert(open.request.id.clone(), why);
             too_many.insert(number_in_hits);
         } else {

@@ -77,6 +77,7 @@ pub async fn apply(
         facts,
         requests,
         last,
+        held: _,
     } = &planned;
     let mut night = Night {
         site,
@@ -256,7 +257,8 @@ impl<'a> Night<'a> {
     }
 
     async fn retain_curated(&mut self, action: &RetainCurated) -> Result<(), StepError> {
-        let rows = retention::apply_curated(self.site, action).await?;
+        let policy = self.curated_policy(&action.table)?;
+        let rows = retention::apply_curated(self.site, policy, action).await?;
         self.report
             .curated
             .entry(action.table.clone())

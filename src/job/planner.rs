@@ -1,6 +1,7 @@
 //! From the state of the lake to a plan. Reads, and changes nothing (invariant 6).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
@@ -10,14 +11,14 @@ use crate::curation::{self, CurationError, Lineage};
 use crate::erasure::{self, Reach, inbox, request};
 use crate::lake::discovery::Look;
 use crate::lake::facts::{Facts, FactsError, Grace, Places, TableFacts};
-use crate::lake::hold::{self, Held, Hold};
+use crate::lake::hold::{self, Held, HeldPeople, Hold, HoldError};
 use crate::lake::key::{Key, KeyError};
 use crate::lake::last_run::LastRun;
 use crate::lake::s3::{ObjectVersion, ReadS3};
 use crate::lake::tables::DataFile;
 use crate::plan::{Action, Checkpoint, Guard, Plan, RequestReport, Step, guards, named_raw, seen};
 use crate::policy::Policies;
-use crate::retention::{self, RetentionError, lifecycle};
+use crate::retention::{self, NOTHING_SPARED, RetentionError, Spared, lifecycle};
 use inbox::Inbox;
 use request::{OpenRequest, RequestError};
 
@@ -30,6 +31,9 @@ pub enum PlanError {
     /// The state of the lake.
     #[error("{0}")]
     Facts(#[from] FactsError),
+    /// Whom holds are on.
+    #[error("{0}")]
+    Holds(#[from] HoldError),
     /// What of tables is too old.
     #[error("{0}")]
     Retention(#[from] RetentionError),
@@ -50,6 +54,8 @@ pub struct Planned {
     pub facts: Facts,
     /// Requests that are not certified yet, with their identifiers.
     pub requests: Vec<OpenRequest>,
+    /// Whom holds are on.
+    pub held: Arc<HeldPeople>,
     /// What the last run saw.
     pub last: Option<LastRun>,
 }
@@ -102,19 +108,20 @@ pub async fn plan(
     let sealed_remains = request::sealed_remains(s3, &places)
         .await
         .map_err(RequestError::from)?;
+    let holds = hold::active(s3, &places).await.map_err(HoldError::from)?;
+    let mut held = HeldPeople::of(&holds, &policies.lake.erasure, key)?;
     let look = Look {
         now,
-        policies: &policies.digest,
+        rules: &hold::rules(&policies.digest, &holds),
         everything: !requests.is_empty(),
         named: &saved.map(named_raw).unwrap_or_default(),
         due: retention::due_keys,
     };
     let facts = Facts::gather(s3, policies, &look).await?;
-    let reach = erasure::reach(s3, policies, &facts, &mut requests).await?;
+    let reach = erasure::reach(s3, policies, &facts, &mut requests, &mut held).await?;
     inbox::note_preview(&mut requests, &reach);
-    let straddling = retention::straddling(s3, policies, &facts, now).await?;
-    let holds = hold::active(s3, &places).await;
-    let holds = holds.map_err(FactsError::from)?;
+    let spared = retention::spared(s3, policies, &facts, &holds, &held, &reach.held, now).await?;
+    let straddling = retention::straddling(s3, policies, &facts, &spared, now).await?;
     let lineage = curation::lineage(policies, &facts).await?;
     let mut plan = Night {
         policies,
@@ -123,6 +130,7 @@ pub async fn plan(
         sealed_remains: &sealed_remains,
         inbox: &inbox,
         straddling: &straddling,
+        spared: &spared,
         holds: &holds,
         now,
         steps: Vec::new(),
@@ -145,6 +153,7 @@ pub async fn plan(
         plan,
         facts,
         requests,
+        held: Arc::new(held),
         last: last.map_err(FactsError::from)?,
     };
     planned.plan.guards = planned.guards(policies);
@@ -193,6 +202,7 @@ struct Night<'a> {
     sealed_remains: &'a [ObjectVersion],
     inbox: &'a Inbox,
     straddling: &'a BTreeMap<String, Vec<DataFile>>,
+    spared: &'a BTreeMap<String, Spared>,
     holds: &'a [Hold],
     now: DateTime<Utc>,
     steps: Vec<Step>,
@@ -202,7 +212,7 @@ struct Night<'a> {
     changers: BTreeMap<String, Vec<String>>,
 }
 
-impl Night<'_> {
+impl<'a> Night<'a> {
     fn plan(mut self, reach: &Reach, lineage: &Lineage) -> Plan {
         self.steps.extend(inbox::plan(self.inbox));
         let filed: Vec<String> = self.steps.iter().map(|step| step.id.clone()).collect();
@@ -217,7 +227,8 @@ impl Night<'_> {
             let step = erasure::plan_curated(policy, reach, self.requests, &held);
             self.push(&policy.table, step);
             if let Some(table) = self.facts.curated.get(&policy.table) {
-                let step = retention::plan_curated(policy, table, &held, self.now);
+                let spared = self.spared(&policy.table);
+                let step = retention::plan_curated(policy, table, &held, spared, self.now);
                 self.push(&policy.table, step);
             }
         }
@@ -277,7 +288,7 @@ impl Night<'_> {
         plan.coverage = datasets
             .map(|(name, facts)| (name.clone(), facts.discovery.coverage.clone()))
             .collect();
-        plan.holds = self.holds.to_vec();
+        plan.holds = self.holds.iter().map(Hold::shown).collect();
         plan.due = due;
         plan.forecast = retention::forecast(self.policies, self.facts, self.holds, self.now);
         plan.findings = findings;
@@ -307,6 +318,10 @@ impl Night<'_> {
             )
         }));
         findings
+    }
+
+    fn spared(&self, table: &str) -> &'a Spared {
+        self.spared.get(table).unwrap_or(&NOTHING_SPARED)
     }
 
     fn grace(&self) -> Grace {
@@ -341,7 +356,8 @@ impl Night<'_> {
             let straddling = self.straddling.get(&policy.name);
             let straddling = straddling.map_or(&[][..], Vec::as_slice);
             let held = Held::of(self.holds, &policy.name);
-            let kept = retention::plan(policy, facts, straddling, &held, tonight, self.now);
+            let spared = self.spared(&policy.name);
+            let kept = retention::plan(policy, facts, straddling, &held, spared, tonight, self.now);
             let erased = erasure::plan(policy, facts, reach, self.requests, tonight, &held);
             self.push(&policy.name, erased);
             retain.push((&policy.name, kept));

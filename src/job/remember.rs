@@ -34,7 +34,7 @@ pub async fn remember(
             continue;
         }
         let swept_at = coverage.swept_at(plan.now);
-        let mark = Mark::new(swept_at, plan.now, &plan.policies, facts.ledger.committed);
+        let mark = Mark::new(swept_at, plan.now, &plan.rules(), facts.ledger.committed);
         mark.write(site, name).await?;
     }
     Ok(())

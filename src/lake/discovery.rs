@@ -120,8 +120,8 @@ pub type DueKeys =
 pub struct Look<'a> {
     /// The plan's time.
     pub now: DateTime<Utc>,
-    /// Digest of the policies.
-    pub policies: &'a str,
+    /// Names the rules: policies and holds.
+    pub rules: &'a str,
     /// Whether it has to see every version there is.
     pub everything: bool,
     /// Raw keys that it has to see whatever their age, by dataset.
@@ -151,7 +151,7 @@ pub async fn discover(
         return Ok((search.everything().await?, Discovered::default()));
     }
     let mark = Mark::read(s3, places, &policy.name).await?;
-    let mark = mark.filter(|mark| mark.fits(look.policies, ledger, look.now));
+    let mark = mark.filter(|mark| mark.fits(look.rules, ledger, look.now));
     search.by(rules, mark).await
 }
 

@@ -14,6 +14,7 @@ pub mod last_run;
 pub mod lease;
 pub mod ledger;
 pub mod parquet_files;
+pub mod quarantine;
 pub mod raw;
 pub mod read_only;
 pub mod regroup;

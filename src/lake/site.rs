@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use object_store::ObjectStore;
 
 use super::facts::Places;
+use super::hold::HeldPeople;
 use super::s3::WriteS3;
 use super::spill::SpillFolder;
 use super::subject::Suppression;
@@ -25,6 +26,8 @@ pub struct Site {
     pub now: DateTime<Utc>,
     /// Who may not come back.
     pub suppression: Arc<Suppression>,
+    /// Whom holds are on.
+    pub held: Arc<HeldPeople>,
     /// Where events lie that do not fit into memory.
     pub spill: Arc<SpillFolder>,
     /// What the run may use of memory, in bytes.

@@ -1,5 +1,5 @@
 //! Rows out of table files by the time of their event: what of a partition is older than a line that does
-//! not fall on the partition's own end.
+//! not fall on the partition's own end. And the rows of held people alone, where all others are too old.
 //!
 //! Footers say which row groups hold something older; only those are read and encoded again.
 
@@ -21,6 +21,7 @@ use parquet::errors::{ParquetError, Result as ParquetResult};
 use super::parquet_files::RangeReader;
 use super::regroup::regroup;
 use super::rows::{RowsError, parquet_error};
+use super::search::{FileHits, Hit};
 use super::site::Site;
 use super::tables::{DataFile, EVENT_TIME};
 use crate::policy::S3Location;
@@ -36,47 +37,84 @@ pub enum Trimmed {
     Gone,
 }
 
-/// Whether a file of the table in `folder` holds a row from before `line`. Changes nothing.
+/// Whether a file of the table in `folder` holds a row from before `line` that is not `held`. Changes nothing.
 pub async fn has_older(
     store: &Arc<dyn ObjectStore>,
     folder: &S3Location,
     file: &DataFile,
     line: DateTime<Utc>,
+    held: Option<&FileHits>,
 ) -> Result<bool, RowsError> {
     let failed = |error: ParquetError| parquet_error(&file.path, &error);
     let reader = Reader::open(store, folder, file).await.map_err(failed)?;
     for group in reader.maybe_older(line).map_err(failed)? {
-        let times = reader.times(group).map_err(failed)?;
-        let batches: Vec<RecordBatch> = times.try_collect().await.map_err(failed)?;
-        if batches.iter().any(|batch| younger(batch, line).has_false()) {
-            return Ok(true);
+        let mut batches = reader.times(group).map_err(failed)?;
+        let mut stays = Stays::new(Some(line), held, group);
+        while let Some(batch) = batches.try_next().await.map_err(failed)? {
+            if stays.next(&batch).has_false() {
+                return Ok(true);
+            }
         }
     }
     Ok(false)
 }
 
-/// Writes a file again without its rows from before `line`, and reads it back; the old one stays, and the
-/// caller commits.
+/// Writes a file again without its rows from before `line` that are not `held`, and reads it back; the old one
+/// stays, and the caller commits.
 pub async fn without_older(
     site: &Site,
     folder: &S3Location,
     file: &DataFile,
     line: DateTime<Utc>,
+    held: Option<&FileHits>,
 ) -> Result<Trimmed, RowsError> {
     let failed = |error: ParquetError| parquet_error(&file.path, &error);
     let reader = Reader::open(&site.store, folder, file).await;
     let reader = reader.map_err(failed)?;
+    let groups = reader.maybe_older(line).map_err(failed)?;
+    keep(site, folder, file, &reader, groups, |group| {
+        Stays::new(Some(line), held, group)
+    })
+    .await
+}
+
+/// The same with nothing but the rows that are `held`.
+pub async fn held_alone(
+    site: &Site,
+    folder: &S3Location,
+    held: &FileHits,
+) -> Result<Trimmed, RowsError> {
+    let file = &held.file;
+    let reader = Reader::open(&site.store, folder, file).await;
+    let reader = reader.map_err(|error| parquet_error(&file.path, &error))?;
+    let groups = 0..reader.metadata.metadata().num_row_groups();
+    keep(site, folder, file, &reader, groups, |group| {
+        Stays::new(None, Some(held), group)
+    })
+    .await
+}
+
+async fn keep<'a>(
+    site: &Site,
+    folder: &S3Location,
+    file: &DataFile,
+    reader: &Reader,
+    numbers: impl IntoIterator<Item = usize>,
+    stays_in: impl Fn(usize) -> Stays<'a>,
+) -> Result<Trimmed, RowsError> {
+    let failed = |error: ParquetError| parquet_error(&file.path, &error);
     let mut groups = BTreeMap::new();
-    for group in reader.maybe_older(line).map_err(failed)? {
+    for group in numbers {
         let mut batches = reader.rows(group).map_err(failed)?;
-        let (mut kept, mut has_older) = (Vec::new(), false);
+        let mut stays = stays_in(group);
+        let (mut kept, mut something_goes) = (Vec::new(), false);
         while let Some(batch) = batches.try_next().await.map_err(failed)? {
-            let stays = younger(&batch, line);
-            has_older |= stays.has_false();
+            let stays = stays.next(&batch);
+            something_goes |= stays.has_false();
             let stay = filter_record_batch(&batch, &stays).map_err(|error| failed(error.into()))?;
             kept.push(stay);
         }
-        if has_older {
+        if something_goes {
             kept.retain(|batch| batch.num_rows() > 0);
             groups.insert(group, kept);
         }
@@ -142,12 +180,39 @@ impl Reader {
     }
 }
 
-/// The rows from `line` on. One without a time stays: nobody knows its age.
-fn younger(batch: &RecordBatch, line: DateTime<Utc>) -> BooleanArray {
-    let times = batch.column_by_name(EVENT_TIME);
-    let times = times.and_then(|times| times.as_primitive_opt::<TimestampMicrosecondType>());
-    let line = line.timestamp_micros();
-    let stays =
-        |row: usize| times.is_none_or(|times| times.is_null(row) || times.value(row) >= line);
-    (0..batch.num_rows()).map(|row| Some(stays(row))).collect()
+/// Which rows of a row group stay, batch after batch.
+struct Stays<'a> {
+    /// Rows from it on stay; without a line none does by its age.
+    line: Option<DateTime<Utc>>,
+    held: &'a [Hit],
+    first: usize,
+}
+
+impl<'a> Stays<'a> {
+    fn new(line: Option<DateTime<Utc>>, held: Option<&'a FileHits>, group: usize) -> Self {
+        let held = held.and_then(|held| held.groups.get(&group));
+        Self {
+            line,
+            held: held.map_or(&[], Vec::as_slice),
+            first: 0,
+        }
+    }
+
+    /// One without a time stays: nobody knows its age.
+    fn next(&mut self, batch: &RecordBatch) -> BooleanArray {
+        let times = batch.column_by_name(EVENT_TIME);
+        let times = times.and_then(|times| times.as_primitive_opt::<TimestampMicrosecondType>());
+        let is_young = |row: usize, line: DateTime<Utc>| {
+            let known = times.filter(|times| times.is_valid(row));
+            known.is_none_or(|times| times.value(row) >= line.timestamp_micros())
+        };
+        let first = self.first;
+        self.first += batch.num_rows();
+        let is_held = |row: usize| {
+            let number = |hit: &Hit| (hit.row as usize).cmp(&(first + row));
+            self.held.binary_search_by(number).is_ok()
+        };
+        let stays = |row| self.line.is_some_and(|line| is_young(row, line)) || is_held(row);
+        (0..batch.num_rows()).map(|row| Some(stays(row))).collect()
+    }
 }

@@ -194,12 +194,12 @@ impl Watch<'_> {
     fn caps_of_tables(&mut self) {
         let caps = &self.policies.lake.guards;
         for step in &self.plan.steps {
-            let (name, files) = match &step.action {
-                Action::Retain(action) => (&action.dataset, &action.files),
-                Action::RetainCurated(action) => (&action.table, &action.files),
+            let (name, files, partly) = match &step.action {
+                Action::Retain(action) => (&action.dataset, &action.files, &action.partly),
+                Action::RetainCurated(action) => (&action.table, &action.files, &action.partly),
                 _ => continue,
             };
-            let Takes { rows, days, .. } = Takes::of(files.iter());
+            let Takes { rows, days, .. } = Takes::of(files.iter().chain(partly));
             let all = self.facts.table(name).map_or(0, TableFacts::rows);
             if u128::from(rows) * 100 > u128::from(all) * u128::from(caps.max_percent) {
                 let what = format!(

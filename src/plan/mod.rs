@@ -19,7 +19,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::lake::discovery::Coverage;
-use crate::lake::hold::{Held, Hold};
+use crate::lake::hold::{self, Held, Hold};
 use crate::lake::s3::ObjectVersion;
 use crate::lake::tables::DataFile;
 use crate::lake::uploads::PlacedUpload;
@@ -213,6 +213,9 @@ pub struct Retain {
     pub keep_from: Horizon,
     /// Table files of older partitions.
     pub files: Vec<DataFile>,
+    /// Others, of which held people's rows stay.
+    #[serde(default)]
+    pub partly: Vec<DataFile>,
     /// Table files of the line's own day that hold older rows too: those rows go.
     #[serde(default)]
     pub straddling: Vec<DataFile>,
@@ -242,6 +245,9 @@ pub struct RetainCurated {
     pub keep_from: NaiveDate,
     /// Files of older partitions.
     pub files: Vec<DataFile>,
+    /// Others, of which held people's rows stay.
+    #[serde(default)]
+    pub partly: Vec<DataFile>,
 }
 
 /// Partitions to make anew.
@@ -347,6 +353,11 @@ impl Plan {
             findings: Vec::new(),
             failures: Vec::new(),
         }
+    }
+
+    /// Names what decides over raw objects that have been looked at before: the policies, and what is held.
+    pub fn rules(&self) -> String {
+        hold::rules(&self.policies, &self.holds)
     }
 
     /// Whether there is nothing to do.

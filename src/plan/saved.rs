@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::{Action, Plan};
 use crate::lake::facts::Facts;
+use crate::lake::hold::Hold;
 use crate::lake::s3::ObjectVersion;
 
 /// A plan file that cannot be used.
@@ -64,12 +65,20 @@ pub fn read(file: &Path) -> Result<Plan, PlanFileError> {
     Ok(plan)
 }
 
-/// Refuses a plan whose policies, tables or objects are no longer what it names. What arrived since then
+/// Refuses a plan whose policies, holds, tables or objects are no longer what it names. What arrived since then
 /// does not matter: it waits for the next plan.
-pub fn refuse_if_stale(plan: &Plan, facts: &Facts, policies: &str) -> Result<(), Stale> {
+pub fn refuse_if_stale(
+    plan: &Plan,
+    facts: &Facts,
+    holds: &[Hold],
+    policies: &str,
+) -> Result<(), Stale> {
     let stale = |what: String| Err(Stale { what });
     if plan.policies != policies {
         return stale("the policies have changed".into());
+    }
+    if plan.holds != holds {
+        return stale("the holds have changed".into());
     }
     for (table, version) in &plan.tables {
         let now = facts.table_version(table);

@@ -1,6 +1,6 @@
 //! Carrying out retention and purge steps.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::decode::{self, Record};
@@ -10,12 +10,13 @@ use crate::lake::ledger::{Entry, Ledger};
 use crate::lake::raw::{self, Rewritten, time_rule};
 use crate::lake::rows::{RowsError, is_redacted};
 use crate::lake::s3::{ObjectVersion, by_key};
+use crate::lake::search::{FileHits, search};
 use crate::lake::site::Site;
 use crate::lake::subject::FieldRule;
 use crate::lake::tables::{Change, DataFile, Table, TableError};
-use crate::lake::trim::{Trimmed, without_older};
+use crate::lake::trim::{Trimmed, held_alone, without_older};
 use crate::plan::{Purge, Retain, RetainCurated};
-use crate::policy::{DatasetPolicy, S3Location};
+use crate::policy::{CuratedPolicy, DatasetPolicy, PiiPolicy, S3Location};
 
 /// Why a retention step failed. What it had not done yet, the next run does.
 #[derive(Debug, thiserror::Error)]
@@ -59,7 +60,7 @@ pub async fn apply(
     tonight: &[Entry],
 ) -> Result<Retained, RetentionError> {
     let mut done = Retained {
-        rows: drop_rows(site, &site.places.events(&policy.name), step).await?,
+        rows: drop_rows(site, policy, step).await?,
         ..Retained::default()
     };
     let bucket = &policy.raw.location.bucket;
@@ -117,7 +118,11 @@ async fn trim(
 ) -> Result<TrimmedRaw, S3Error> {
     let rule = time_rule(&policy.events);
     let fields = FieldRule::all(&policy.pii);
+    let held_people = site.held.roster(&policy.pii);
     let goes = |record: &Record<'_>| {
+        if held_people.has(record) {
+            return false;
+        }
         let Ok(event) = &record.content else {
             return step.held.is_nothing() && site.suppression.mentions(record.bytes, &policy.pii);
         };
@@ -146,55 +151,107 @@ async fn trim(
 }
 
 /// Takes out of a curated table what is too old; answers how many rows.
-pub async fn apply_curated(site: &Site, step: &RetainCurated) -> Result<u64, RetentionError> {
+pub async fn apply_curated(
+    site: &Site,
+    policy: &CuratedPolicy,
+    step: &RetainCurated,
+) -> Result<u64, RetentionError> {
     let folder = site.places.curated(&step.table);
     let Some(mut table) = Table::open(Arc::clone(&site.store), &folder).await? else {
         return Ok(0);
     };
-    let change = Change {
-        remove: due(&table, &step.files)?,
-        ..Change::default()
-    };
+    let old = due(&table, &step.files, &step.partly)?;
+    let held = held_rows(site, &folder, &policy.pii, &old).await?;
+    let change = without_old(site, &folder, old, &held).await?;
     commit(site, &mut table, change).await
 }
 
 /// Takes out of an event table the files that are too old, and the older rows of those that straddle the
 /// line; answers how many rows.
-async fn drop_rows(site: &Site, folder: &S3Location, step: &Retain) -> Result<u64, RetentionError> {
-    if step.files.is_empty() && step.straddling.is_empty() {
+async fn drop_rows(
+    site: &Site,
+    policy: &DatasetPolicy,
+    step: &Retain,
+) -> Result<u64, RetentionError> {
+    if step.files.is_empty() && step.partly.is_empty() && step.straddling.is_empty() {
         return Ok(0);
     }
-    let Some(mut table) = Table::open(Arc::clone(&site.store), folder).await? else {
+    let folder = site.places.events(&policy.name);
+    let Some(mut table) = Table::open(Arc::clone(&site.store), &folder).await? else {
         return Ok(0);
     };
-    let mut change = Change {
-        remove: due(&table, &step.files)?,
-        ..Change::default()
-    };
+    let old = due(&table, &step.files, &step.partly)?;
+    let mut straddling = Vec::new();
     if !step.straddling.is_empty() {
         let day = step.keep_from.first_day();
-        let live = table.files()?.into_iter();
-        let stay = live.filter(|file| file.event_date == day && !change.remove.contains(file));
-        for file in stay.collect::<Vec<_>>() {
-            match without_older(site, folder, &file, step.keep_from.from()).await? {
-                Trimmed::Untouched => continue,
-                Trimmed::Into(new) => change.add.push(new),
-                Trimmed::Gone => {}
-            }
-            change.remove.push(file);
-        }
+        straddling = table.files()?;
+        straddling.retain(|file| file.event_date == day && !old.contains(file));
+    }
+    let both: Vec<DataFile> = old.iter().chain(&straddling).cloned().collect();
+    let held = held_rows(site, &folder, &policy.pii, &both).await?;
+    let mut change = without_old(site, &folder, old, &held).await?;
+    let line = step.keep_from.from();
+    for file in straddling {
+        let held = held.get(&file.path);
+        let trimmed = without_older(site, &folder, &file, line, held).await?;
+        note(&mut change, file, trimmed);
     }
     commit(site, &mut table, change).await
 }
 
-/// The live files that go. One that an earlier step of this run has put in another's place since the plan
-/// was made is found by its day.
-fn due(table: &Table, files: &[DataFile]) -> Result<Vec<DataFile>, TableError> {
+/// Of these table files the rows of people whom holds are on, by path.
+async fn held_rows(
+    site: &Site,
+    folder: &S3Location,
+    pii: &PiiPolicy,
+    files: &[DataFile],
+) -> Result<BTreeMap<String, FileHits>, TableError> {
+    let roster = Arc::new(site.held.roster(pii));
+    let sought = Arc::new(roster.sought(site.held.identifiers()));
+    let found = search(&site.store, folder, files, &roster, &sought).await?;
+    let theirs = found.files.into_iter().filter(|hits| hits.rows() > 0);
+    Ok(theirs.map(|hits| (hits.file.path.clone(), hits)).collect())
+}
+
+/// The change that takes all rows of `old` files that nobody holds.
+async fn without_old(
+    site: &Site,
+    folder: &S3Location,
+    old: Vec<DataFile>,
+    held: &BTreeMap<String, FileHits>,
+) -> Result<Change, RowsError> {
+    let mut change = Change::default();
+    for file in old {
+        let trimmed = match held.get(&file.path) {
+            Some(hits) => held_alone(site, folder, hits).await?,
+            None => Trimmed::Gone,
+        };
+        note(&mut change, file, trimmed);
+    }
+    Ok(change)
+}
+
+fn note(change: &mut Change, file: DataFile, trimmed: Trimmed) {
+    match trimmed {
+        Trimmed::Untouched => return,
+        Trimmed::Into(new) => change.add.push(new),
+        Trimmed::Gone => {}
+    }
+    change.remove.push(file);
+}
+
+/// The live files that go, in part or whole. One that an earlier step of this run has put in another's place
+/// since the plan was made is found by its day.
+fn due(
+    table: &Table,
+    whole: &[DataFile],
+    partly: &[DataFile],
+) -> Result<Vec<DataFile>, TableError> {
     let is_due = |live: &DataFile| {
         let same_day = |file: &&DataFile| file.event_date == live.event_date;
         // Of a day that stays, the redacted rows may go.
         let whole_day = |file: &DataFile| !is_redacted(&file.path) || file.path == live.path;
-        files.iter().filter(same_day).any(whole_day)
+        whole.iter().chain(partly).filter(same_day).any(whole_day)
     };
     Ok(table.files()?.into_iter().filter(is_due).collect())
 }

@@ -12,6 +12,7 @@ mod ledger;
 pub mod lifecycle;
 mod logs;
 mod own_files;
+mod spared;
 mod uploads;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,6 +35,7 @@ pub use forecast::forecast;
 pub use ledger::{plan_ledger, trim_ledger};
 pub use logs::{clean_log, plan_log};
 pub use own_files::{plan_replaced, plan_reports, replaced};
+pub use spared::{NOTHING_SPARED, Rest, Spared, spared};
 pub use uploads::abandoned;
 
 /// The step that takes out of a dataset what is too old. `straddling` are the table files of the line's own
@@ -43,6 +45,7 @@ pub fn plan(
     facts: &DatasetFacts,
     straddling: &[DataFile],
     held: &Held,
+    spared: &Spared,
     compactions: &[String],
     now: DateTime<Utc>,
 ) -> Option<Step> {
@@ -51,14 +54,18 @@ pub fn plan(
     let mut files = too_old(&facts.events, first_day);
     files.extend(no_longer_kept_by_law(policy, facts, first_day, now));
     files.retain(|file| !held.holds(file.event_date));
+    let (files, partly) = spared.part(files);
     let straddling = if held.holds(first_day) {
         &[]
     } else {
         straddling
     };
     let (raw, trim) = raw_fates(policy, facts, held, first_day, now);
-    let quarantine = old_quarantine(policy, facts, held, now);
+    let (raw, trim) = less_spared(raw, trim, spared);
+    let mut quarantine = old_quarantine(policy, facts, held, now);
+    quarantine.retain(|version| !spared.quarantine.contains(&version.key));
     let nothing = files.is_empty()
+        && partly.is_empty()
         && straddling.is_empty()
         && raw.is_empty()
         && trim.is_empty()
@@ -80,7 +87,7 @@ pub fn plan(
             raw.len(),
             megabytes(total_size(&raw)),
             quarantine.len(),
-            straddling.len(),
+            partly.len() + straddling.len(),
             trim.len(),
         )
     };
@@ -91,6 +98,7 @@ pub fn plan(
             dataset: name.clone(),
             keep_from,
             files,
+            partly,
             straddling: straddling.to_vec(),
             raw,
             trim,
@@ -102,12 +110,27 @@ pub fn plan(
     })
 }
 
+/// What goes whole and what is trimmed, less what stays for held people.
+fn less_spared(
+    mut gone: Vec<ObjectVersion>,
+    mut trimmed: Vec<ObjectVersion>,
+    spared: &Spared,
+) -> (Vec<ObjectVersion>, Vec<ObjectVersion>) {
+    let rest = |version: &ObjectVersion| spared.raw.get(&version.key);
+    let partly = gone.extract_if(.., |version| rest(version).is_some());
+    trimmed.extend(partly);
+    trimmed.retain(|version| rest(version) != Some(&Rest::Stays));
+    trimmed.sort();
+    (gone, trimmed)
+}
+
 /// The table files of each dataset that hold rows from before its line, on the line's own day. Where days are
 /// counted in UTC there are none.
 pub async fn straddling(
     s3: &ReadS3,
     policies: &Policies,
     facts: &Facts,
+    spared: &BTreeMap<String, Spared>,
     now: DateTime<Utc>,
 ) -> Result<BTreeMap<String, Vec<DataFile>>, RetentionError> {
     let store = s3.store(&policies.lake.location.bucket)?;
@@ -121,7 +144,9 @@ pub async fn straddling(
         let days = table.files.iter();
         let mut older = Vec::new();
         for file in days.filter(|file| file.event_date == line.first_day()) {
-            if has_older(&store, &folder, file, line.from()).await? {
+            let spared = spared.get(&policy.name);
+            let held = spared.and_then(|spared| spared.rows_of(file));
+            if has_older(&store, &folder, file, line.from(), held).await? {
                 older.push(file.clone());
             }
         }
@@ -135,23 +160,27 @@ pub fn plan_curated(
     policy: &CuratedPolicy,
     facts: &TableFacts,
     held: &Held,
+    spared: &Spared,
     now: DateTime<Utc>,
 ) -> Option<Step> {
     let keep_from = policy.retention.horizon(now).first_day();
     let mut files = too_old(facts, keep_from);
     files.retain(|file| !held.holds(file.event_date));
-    (!files.is_empty()).then(|| Step {
+    let (files, partly) = spared.part(files);
+    (!files.is_empty() || !partly.is_empty()).then(|| Step {
         id: format!("retain-{}", policy.table),
         why: format!(
-            "retain {} from {keep_from} on ({}): {} table files go",
+            "retain {} from {keep_from} on ({}): {} table files go, {} are trimmed",
             policy.table,
             policy.retention.keep,
-            files.len()
+            files.len(),
+            partly.len()
         ),
         action: Action::RetainCurated(RetainCurated {
             table: policy.table.clone(),
             keep_from,
             files,
+            partly,
         }),
     })
 }

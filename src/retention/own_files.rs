@@ -20,7 +20,7 @@ const REPORTS: &str = "run reports";
 /// What purges of replaced versions name as their owner.
 const REPLACED: &str = "replaced versions";
 /// Where under `system/` objects are written in place.
-const WRITTEN_IN_PLACE: [&str; 2] = ["erasure/requests/", "erasure/suppression/"];
+const WRITTEN_IN_PLACE: [&str; 3] = ["erasure/requests/", "erasure/suppression/", "holds/"];
 /// How the names of runs begin.
 const TIME_OF_RUN: &str = "%Y%m%dT%H%M%SZ";
 
@@ -72,7 +72,7 @@ pub fn plan_replaced(
     (!versions.is_empty()).then(|| Step {
         id: "purge-replaced".into(),
         why: format!(
-            "purge {} older versions of erasure requests and the suppression list: newer ones took their place",
+            "purge {} older versions of erasure requests, holds and the suppression list: newer ones took their place",
             versions.len()
         ),
         action: Action::Purge(Purge {

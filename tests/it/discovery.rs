@@ -64,6 +64,29 @@ fn compacted(report: &Value) -> &Value {
 }
 
 #[test]
+fn what_a_hold_kept_is_looked_for_again_once_it_is_lifted() {
+    let lake = lake_with(DATES);
+    let key = dated("2026-09-01", 0);
+    put(&lake, &key, "2024-11-21T09:00:00Z");
+    put(&lake, &dated("2026-11-20", 1), "2026-11-19T09:00:00Z");
+    lake.run(NOW);
+    let because = ["--reason", "x", "--owner", "y", "--review", "2027-01-01"];
+    let add = [&["hold", "add", "--output", "json"][..], &because].concat();
+    let held = lake.command(NOW, &add).json();
+    let nights = [22, 23].map(|day| format!("2026-11-{day}T03:00:00Z"));
+    for night in &nights {
+        put(&lake, &dated("2026-11-21", 2), "2026-11-21T09:00:00Z");
+        lake.run(night);
+        assert!(lake.store(night).current(bucket("cart"), &key).is_some());
+    }
+    let id = held[0]["id"].as_str().unwrap();
+    let lift = ["hold", "lift", id, "--reason", "settled"];
+    lake.command(&nights[1], &lift).expect_exit(0);
+    lake.run(&nights[1]);
+    assert_eq!(lake.store(&nights[1]).current(bucket("cart"), &key), None);
+}
+
+#[test]
 fn a_night_lists_the_window_and_not_the_past() {
     let lake = lake_with(DATES);
     let store = lake.store(NOW);

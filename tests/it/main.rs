@@ -28,6 +28,7 @@ mod formats;
 mod grace;
 mod guards;
 mod holds;
+mod holds_on_people;
 mod inventory;
 mod killed;
 mod late_and_again;

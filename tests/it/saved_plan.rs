@@ -97,3 +97,24 @@ fn a_plan_that_was_edited_is_refused() {
     fs::write(&plan, original).unwrap();
     apply(&lake, &plan).expect_exit(0);
 }
+
+#[test]
+fn a_plan_from_before_a_hold_is_refused() {
+    let lake = small_lake();
+    let plan = save(&lake);
+    let hold = [
+        "hold",
+        "add",
+        "--reason",
+        "litigation 4711",
+        "--owner",
+        "Legal",
+        "--review",
+        "2027-01-31",
+    ];
+    lake.command(NOW, &hold).expect_exit(0);
+    apply(&lake, &plan).refused(
+        6,
+        &["the plan no longer fits the lake", "the holds have changed"],
+    );
+}

@@ -9,7 +9,6 @@ mod state;
 mod store;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use chrono::{DateTime, Months, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
@@ -20,6 +19,7 @@ use crate::lake::subject::{Identifier, Subject};
 use crate::plan::RequestReport;
 use crate::policy::ErasurePolicy;
 
+pub use crate::lake::subject::Written;
 pub use state::State;
 pub use store::{all, forget_older_versions, open, place, sealed_remains};
 
@@ -220,29 +220,6 @@ pub struct OpenRequest {
     pub linked: BTreeSet<Identifier>,
     /// The entity tag under which it was read.
     pub etag: String,
-}
-
-/// Identifiers as people wrote them: kind and text. Its `Debug` does not show the texts.
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Written(pub Vec<(String, String)>);
-
-impl fmt::Debug for Written {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kinds = self.0.iter().map(|(kind, _)| kind);
-        formatter.debug_list().entries(kinds).finish()
-    }
-}
-
-impl Written {
-    /// The identifiers in the form in which they are compared.
-    pub fn identifiers(&self, policy: &ErasurePolicy) -> BTreeSet<Identifier> {
-        let compare = |kind: &String| policy.compare.get(kind).copied().unwrap_or_default();
-        let written = self.0.iter();
-        written
-            .map(|(kind, text)| Identifier::written(kind, text, compare(kind)))
-            .collect()
-    }
 }
 
 /// What is sealed in a request.

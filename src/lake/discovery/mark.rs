@@ -25,8 +25,8 @@ pub struct Mark {
     pub swept_at: DateTime<Utc>,
     /// As of when new ones were.
     pub listed_at: DateTime<Utc>,
-    /// Digest of the policies then. Another rule may find, admit or delete what that one left.
-    pub policies: String,
+    /// Names the rules then: policies and holds. Other ones may find, admit or delete what those left.
+    pub rules: String,
     /// The number of the ledger segment committed then. A table put back to an older state needs its raw
     /// objects again.
     pub committed: Option<u64>,
@@ -37,14 +37,14 @@ impl Mark {
     pub fn new(
         swept_at: DateTime<Utc>,
         listed_at: DateTime<Utc>,
-        policies: &str,
+        rules: &str,
         committed: Option<u64>,
     ) -> Self {
         Self {
             version: FORMAT,
             swept_at,
             listed_at,
-            policies: policies.to_owned(),
+            rules: rules.to_owned(),
             committed,
         }
     }
@@ -62,8 +62,8 @@ impl Mark {
     }
 
     /// Whether it can still be built on.
-    pub(super) fn fits(&self, policies: &str, ledger: &Ledger, now: DateTime<Utc>) -> bool {
-        self.policies == policies && self.committed <= ledger.committed && self.listed_at <= now
+    pub(super) fn fits(&self, rules: &str, ledger: &Ledger, now: DateTime<Utc>) -> bool {
+        self.rules == rules && self.committed <= ledger.committed && self.listed_at <= now
     }
 
     /// Writes it in place of the one before, of which nothing stays.

@@ -1,10 +1,13 @@
 //! Holds: a reason to keep what a rule would delete. A hold wins over retention and over erasure (invariant
 //! 11), is shown in every plan and report, and ends only when a person lifts it; the next run catches up.
 //!
-//! A hold is on tables, all of them or those named, on all their days or on some. What it holds are rows, and
-//! the raw objects and broken records that may hold events of these days. An erasure request that would take
-//! such rows stays open.
+//! A hold is on tables, all of them or those named, on all their days or on some; or on a person, everywhere.
+//! What it holds are rows, and the raw objects and broken records that may hold events of these days or of that
+//! person. An erasure request that would take such rows stays open.
+//!
+//! Who is held stands sealed in the hold, and nowhere once it is lifted (invariant 9).
 
+mod people;
 mod store;
 
 use std::collections::BTreeSet;
@@ -13,6 +16,9 @@ use std::fmt;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::key::digest_of;
+
+pub use people::{HeldPeople, HeldPerson, HoldError};
 pub use store::{active, all, find, place};
 
 /// Days in UTC, both ends included; without an end they go on.
@@ -36,6 +42,9 @@ pub struct Hold {
     /// The days of the events.
     #[serde(flatten)]
     pub days: Days,
+    /// The person whom it is on, if it is on one.
+    #[serde(default)]
+    pub person: Option<HeldPerson>,
     /// Why, as it was worded.
     pub reason: String,
     /// Who answers for it.
@@ -78,15 +87,26 @@ impl Days {
     }
 }
 
+/// Names the policies, whose digest is given, together with these holds.
+pub fn rules(policies: &str, holds: &[Hold]) -> String {
+    if holds.is_empty() {
+        return policies.to_owned();
+    }
+    let ids: Vec<&str> = holds.iter().map(|hold| hold.id.as_str()).collect();
+    digest_of(&(policies, ids))
+}
+
 /// What of one table is held.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Held(Vec<Days>);
 
 impl Held {
-    /// What these holds hold of the table called `name`.
+    /// What these holds hold of the table called `name`, whoever it is about.
     pub fn of(holds: &[Hold], name: &str) -> Self {
-        let on_table = |hold: &&Hold| hold.tables.is_empty() || hold.tables.contains(name);
+        let on_table = |hold: &&Hold| {
+            hold.person.is_none() && (hold.tables.is_empty() || hold.tables.contains(name))
+        };
         Self(
             holds
                 .iter()
@@ -112,6 +132,18 @@ impl Held {
     }
 }
 
+impl Hold {
+    /// The same without what is sealed, for plans and reports.
+    #[must_use]
+    pub fn shown(&self) -> Self {
+        let mut shown = self.clone();
+        if let Some(person) = &mut shown.person {
+            person.forget();
+        }
+        shown
+    }
+}
+
 impl fmt::Display for Days {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.from, self.until) {
@@ -132,10 +164,15 @@ impl fmt::Display for Hold {
         } else {
             tables.join(", ")
         };
+        write!(formatter, "hold {} on ", self.id)?;
+        match &self.person {
+            Some(person) => write!(formatter, "{person}")?,
+            None => write!(formatter, "{tables}, {}", self.days)?,
+        }
         write!(
             formatter,
-            "hold {} on {tables}, {}: {} (owner {}; review {})",
-            self.id, self.days, self.reason, self.owner, self.review
+            ": {} (owner {}; review {})",
+            self.reason, self.owner, self.review
         )?;
         if let Some(lifted) = &self.lifted {
             let at = lifted.at.format("%Y-%m-%d");
@@ -162,6 +199,7 @@ mod tests {
                 from: from.map(day),
                 until: until.map(day),
             },
+            person: None,
             reason: "litigation".into(),
             owner: "legal".into(),
             review: day("2027-01-01"),

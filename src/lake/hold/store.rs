@@ -27,6 +27,9 @@ impl Hold {
         now: DateTime<Utc>,
     ) -> Result<Self, S3Error> {
         self.lifted = Some(Lifted { at: now, reason });
+        if let Some(person) = &mut self.person {
+            person.forget();
+        }
         let place = place(places, &self.id);
         let put = put_json(
             s3,
@@ -35,7 +38,10 @@ impl Hold {
             &self,
             PutIf::Matches(etag),
         );
-        put.await.map(|_| self)
+        put.await?;
+        // Older versions have sealed in them whom it was on.
+        s3.delete_replaced(&place.bucket, &place.prefix).await?;
+        Ok(self)
     }
 }
 

@@ -8,6 +8,7 @@ mod redaction;
 mod roster;
 mod suppression;
 mod token;
+mod written;
 
 use std::borrow::Cow;
 
@@ -19,6 +20,7 @@ pub use roster::{FieldRule, Roster, Sought, Subject};
 pub use suppression::{Suppressed, Suppression, SuppressionError};
 #[cfg(test)]
 pub use token::contains_token;
+pub use written::Written;
 
 /// Stands between the parts of an identifier that is made up of several fields.
 const PART: char = '\u{1f}';

@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 
 use super::token::stands_alone;
 use super::{Fields, Identifier, identifiers_in};
-use crate::decode::FieldPath;
+use crate::decode::{FieldPath, Json, Record};
 use crate::policy::{Compare, IdentifyingFields, PiiPolicy};
 
 /// A person who is to be erased.
@@ -168,6 +168,21 @@ impl Roster {
             subjects.extend(claims.map(|claim| claim.subject as usize));
         }
         subjects.into_iter().collect()
+    }
+
+    /// Whether a record of a raw object is anybody's.
+    pub fn has(&self, record: &Record<'_>) -> bool {
+        match &record.content {
+            Ok(event) => !self.of_event(event).is_empty(),
+            Err(_) => !self.mentioned(record.bytes).is_empty(),
+        }
+    }
+
+    /// Whether a broken record may be anybody's.
+    pub fn is_in(&self, record: &[u8]) -> bool {
+        let event = Json::parse(record).ok();
+        !self.mentioned(record).is_empty()
+            || event.is_some_and(|event| !self.of_event(&event).is_empty())
     }
 
     /// What to look for in the table's files to find all events with one of `identifiers`.

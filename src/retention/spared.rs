@@ -1,0 +1,203 @@
+//! What would go by age and stays, because it is a held person's (invariant 11). Reads, and changes nothing.
+//!
+//! Of a table file their rows stay, of a raw object all: it is what the consumer wrote. Only others' records
+//! that are too old go from it, and only where one version is all there is of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+use futures::{StreamExt, TryStreamExt};
+
+use super::{RetentionError, old_quarantine, raw_fates};
+use crate::decode::{self, Limits, Plain};
+use crate::lake::error::S3Error;
+use crate::lake::facts::{DatasetFacts, Facts};
+use crate::lake::hold::{Held, HeldPeople, Hold};
+use crate::lake::quarantine::quarantined_record;
+use crate::lake::raw::time_rule;
+use crate::lake::s3::{ObjectVersion, Pick, ReadS3, by_key};
+use crate::lake::search::FileHits;
+use crate::lake::subject::Roster;
+use crate::lake::tables::DataFile;
+use crate::policy::{DatasetPolicy, Policies};
+
+const READ_AT_ONCE: usize = 16;
+
+/// What stays of one table.
+#[derive(Debug, Default)]
+pub struct Spared {
+    /// Table files with rows of theirs.
+    pub rows: Vec<FileHits>,
+    /// Raw objects with records of theirs, by key, and what becomes of the rest.
+    pub raw: BTreeMap<String, Rest>,
+    /// Quarantine objects with records of theirs, by key.
+    pub quarantine: BTreeSet<String>,
+}
+
+/// Where nobody is held.
+pub static NOTHING_SPARED: Spared = Spared {
+    rows: Vec::new(),
+    raw: BTreeMap::new(),
+    quarantine: BTreeSet::new(),
+};
+
+/// What becomes of the other records of a raw object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rest {
+    /// Some are too old, and go.
+    Trimmed,
+    /// They stay.
+    Stays,
+}
+
+impl Spared {
+    /// The rows of this file that stay.
+    pub fn rows_of(&self, file: &DataFile) -> Option<&FileHits> {
+        let mut files = self.rows.iter();
+        files.find(|hits| hits.file.path == file.path && hits.rows() > 0)
+    }
+
+    /// Of files that are too old: those that go whole, and those that go in part.
+    pub fn part(&self, files: Vec<DataFile>) -> (Vec<DataFile>, Vec<DataFile>) {
+        let (mut whole, mut partly) = (Vec::new(), Vec::new());
+        for file in files {
+            match self.rows_of(&file) {
+                None => whole.push(file),
+                Some(hits) if hits.rows() < file.rows => partly.push(file),
+                Some(_) => {}
+            }
+        }
+        (whole, partly)
+    }
+}
+
+/// What stays of each table: `rows` are those of `people` by table.
+pub async fn spared(
+    s3: &ReadS3,
+    policies: &Policies,
+    facts: &Facts,
+    holds: &[Hold],
+    people: &HeldPeople,
+    rows: &BTreeMap<String, Vec<FileHits>>,
+    now: DateTime<Utc>,
+) -> Result<BTreeMap<String, Spared>, RetentionError> {
+    let mut tables: BTreeMap<String, Spared> = BTreeMap::new();
+    if people.is_nobody() {
+        return Ok(tables);
+    }
+    for (name, rows) in rows {
+        tables
+            .entry(name.clone())
+            .or_default()
+            .rows
+            .clone_from(rows);
+    }
+    for policy in &policies.datasets {
+        let Some(facts) = facts.datasets.get(&policy.name) else {
+            continue;
+        };
+        let search = Search {
+            s3,
+            policy,
+            roster: people.roster(&policy.pii),
+            now,
+        };
+        let held = Held::of(holds, &policy.name);
+        let table = tables.entry(policy.name.clone()).or_default();
+        table.raw = search.raw(facts, &held).await?;
+        let bucket = &policies.lake.location.bucket;
+        table.quarantine = search.quarantine(bucket, facts, &held).await?;
+    }
+    Ok(tables)
+}
+
+/// Looks for people's records in what would go of a dataset.
+struct Search<'a> {
+    s3: &'a ReadS3,
+    policy: &'a DatasetPolicy,
+    roster: Roster,
+    now: DateTime<Utc>,
+}
+
+impl Search<'_> {
+    async fn raw(
+        &self,
+        facts: &DatasetFacts,
+        held: &Held,
+    ) -> Result<BTreeMap<String, Rest>, S3Error> {
+        let keep_from = self.policy.retention.horizon(self.now).first_day();
+        let (gone, trimmed) = raw_fates(self.policy, facts, held, keep_from, self.now);
+        let all: Vec<ObjectVersion> = gone.into_iter().chain(trimmed).collect();
+        let found: Vec<Option<(String, Rest)>> = futures::stream::iter(by_key(&all))
+            .map(|(key, versions)| async move {
+                let rest = self.rest(&versions).await?;
+                Ok::<_, S3Error>(rest.map(|rest| (key.to_owned(), rest)))
+            })
+            .buffered(READ_AT_ONCE)
+            .try_collect()
+            .await?;
+        Ok(found.into_iter().flatten().collect())
+    }
+
+    /// None if no version has a record of theirs.
+    async fn rest(&self, versions: &[&ObjectVersion]) -> Result<Option<Rest>, S3Error> {
+        let mut found = None;
+        for version in versions.iter().filter(|version| !version.marker) {
+            let bucket = &self.policy.raw.location.bucket;
+            let pick = Pick::Version(&version.version);
+            let rest = match self.s3.get(bucket, &version.key, pick).await {
+                Ok(object) => self.rest_of(&object.bytes),
+                // Nobody knows what is in it.
+                Err(error) if error.concerns_one_object() => Some(Rest::Stays),
+                Err(error) => return Err(error),
+            };
+            found = found.or(rest);
+        }
+        Ok(found.map(|rest| {
+            if versions.len() == 1 {
+                rest
+            } else {
+                Rest::Stays
+            }
+        }))
+    }
+
+    fn rest_of(&self, bytes: &bytes::Bytes) -> Option<Rest> {
+        let limits = Limits::default();
+        let plain = Plain::of(bytes, self.policy.raw.format, &limits);
+        let line = self.policy.retention.horizon(self.now);
+        let rule = time_rule(&self.policy.events);
+        let (mut is_theirs, mut others_go) = (plain.damage.is_some(), false);
+        for record in plain.records(&limits) {
+            if self.roster.has(&record) {
+                is_theirs = true;
+            } else if let Ok(event) = &record.content {
+                others_go |= decode::event_time(event, &rule).is_ok_and(|time| !line.keeps(time));
+            }
+        }
+        let rest = if others_go && plain.damage.is_none() {
+            Rest::Trimmed
+        } else {
+            Rest::Stays
+        };
+        is_theirs.then_some(rest)
+    }
+
+    async fn quarantine(
+        &self,
+        bucket: &str,
+        facts: &DatasetFacts,
+        held: &Held,
+    ) -> Result<BTreeSet<String>, S3Error> {
+        let mut spared = BTreeSet::new();
+        for version in old_quarantine(self.policy, facts, held, self.now) {
+            let pick = Pick::Version(&version.version);
+            let object = self.s3.get(bucket, &version.key, pick).await?;
+            let mut lines = object.bytes.split(|byte| *byte == b'\n');
+            if lines.any(|line| self.roster.is_in(&quarantined_record(line))) {
+                spared.insert(version.key.clone());
+            }
+        }
+        Ok(spared)
+    }
+}
