@@ -146,6 +146,8 @@ pub async fn plan(
     let rules = lifecycle::read(s3, policies).await;
     plan.findings.extend(lifecycle::findings(policies, &rules));
     plan.findings
+        .extend(lifecycle::against_holds(policies, &rules, &holds));
+    plan.findings
         .extend(uploads::refused(&facts.unfinished, &requests)?);
     plan.requests = open;
     let last = LastRun::read(s3, &places).await;

@@ -19,6 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::stream::{self, StreamExt};
 
+use crate::lake::hold::Hold;
 use crate::lake::s3::{Expiration, Lifecycle, LifecycleRule, ReadS3};
 use crate::policy::Policies;
 
@@ -65,6 +66,42 @@ pub fn findings(policies: &Policies, told: &BTreeMap<String, Lifecycle>) -> Vec<
                 "the lifecycle rules of bucket {bucket} could not be read, so nobody knows whether one deletes \
                  too early: {reason}"
             )),
+        }
+    }
+    findings
+}
+
+/// Rules that delete raw objects, held or not: S3 knows nothing of these holds. Pure.
+pub fn against_holds(
+    policies: &Policies,
+    told: &BTreeMap<String, Lifecycle>,
+    holds: &[Hold],
+) -> Vec<String> {
+    let mut findings = Vec::new();
+    for hold in holds {
+        for policy in policies
+            .datasets
+            .iter()
+            .filter(|policy| hold.is_on(&policy.name))
+        {
+            let bucket = &policy.raw.location.bucket;
+            let Some(Lifecycle::Rules(rules)) = told.get(bucket) else {
+                continue;
+            };
+            let place = Place::Raw(policy);
+            let deletes = |rule: &&LifecycleRule| {
+                let expires = rule
+                    .expiration
+                    .is_some_and(|does| does != Expiration::Markers);
+                rule.enabled && expires && place.is_touched_by(rule)
+            };
+            findings.extend(rules.iter().filter(deletes).map(|rule| {
+                format!(
+                    "lifecycle rule `{}` of bucket {bucket} deletes {place} whatever hold {} keeps: disable it until \
+                     the hold is lifted",
+                    rule.id, hold.id
+                )
+            }));
         }
     }
     findings

@@ -22,6 +22,32 @@ fn printed(lake: &Lake) -> Value {
 }
 
 #[test]
+fn a_rule_that_heeds_no_hold_is_told() {
+    let lake = small_lake();
+    let because = ["--reason", "x", "--owner", "y", "--review", "2027-01-01"];
+    let add = [
+        &["hold", "add", "--table", "cart", "--output", "json"][..],
+        &because,
+    ]
+    .concat();
+    let rules = printed(&lake);
+    let store = lake.store(NOW);
+    for dataset in ["cart", "payment"] {
+        store.put_lifecycle(bucket(dataset), &rules[bucket(dataset)]);
+    }
+    drop(store);
+    assert_eq!(told(&lake.plan(NOW)), [""; 0]);
+    let held = lake.command(NOW, &add).json();
+    let findings = told(&lake.plan(NOW));
+    let hold = held[0]["id"].as_str().unwrap();
+    let words = format!(
+        "of bucket acme-cart-events deletes raw objects of cart whatever hold {hold} keeps"
+    );
+    assert_eq!(findings.len(), 1, "{findings:#?}");
+    assert!(findings[0].contains(&words), "{findings:#?}");
+}
+
+#[test]
 fn what_goes_against_the_policies_is_told_by_plan_and_run_until_the_printed_rules_are_put() {
     let lake = small_lake();
     let cart = bucket("cart");

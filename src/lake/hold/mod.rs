@@ -104,9 +104,7 @@ pub struct Held(Vec<Days>);
 impl Held {
     /// What these holds hold of the table called `name`, whoever it is about.
     pub fn of(holds: &[Hold], name: &str) -> Self {
-        let on_table = |hold: &&Hold| {
-            hold.person.is_none() && (hold.tables.is_empty() || hold.tables.contains(name))
-        };
+        let on_table = |hold: &&Hold| hold.person.is_none() && hold.is_on(name);
         Self(
             holds
                 .iter()
@@ -133,6 +131,11 @@ impl Held {
 }
 
 impl Hold {
+    /// Whether it keeps something of the table called `name`.
+    pub fn is_on(&self, name: &str) -> bool {
+        self.tables.is_empty() || self.tables.contains(name)
+    }
+
     /// The same without what is sealed, for plans and reports.
     #[must_use]
     pub fn shown(&self) -> Self {
