@@ -18,7 +18,7 @@ use crate::lake::s3::{ObjectVersion, ReadS3};
 use crate::lake::tables::DataFile;
 use crate::plan::{Action, Checkpoint, Guard, Plan, RequestReport, Step, guards, named_raw, seen};
 use crate::policy::Policies;
-use crate::retention::{self, NOTHING_SPARED, RetentionError, Spared, lifecycle};
+use crate::retention::{self, NOTHING_SPARED, RawRule, RetentionError, Spared, lifecycle};
 use inbox::Inbox;
 use request::{OpenRequest, RequestError};
 
@@ -120,8 +120,10 @@ pub async fn plan(
     let facts = Facts::gather(s3, policies, &look).await?;
     let reach = erasure::reach(s3, policies, &facts, &mut requests, &mut held).await?;
     inbox::note_preview(&mut requests, &reach);
-    let spared = retention::spared(s3, policies, &facts, &holds, &held, &reach.held, now).await?;
-    let straddling = retention::straddling(s3, policies, &facts, &spared, now).await?;
+    let raw_rules = retention::raw_rules(s3, policies, &facts, now).await?;
+    let lake = &policies.lake.location;
+    let spared = retention::spared(s3, lake, &raw_rules, &holds, &held, &reach.held).await?;
+    let straddling = retention::straddling_files(s3, policies, &facts, &spared, now).await?;
     let lineage = curation::lineage(policies, &facts).await?;
     let mut plan = Night {
         policies,
@@ -129,6 +131,7 @@ pub async fn plan(
         requests: &requests,
         sealed_remains: &sealed_remains,
         inbox: &inbox,
+        raw_rules: &raw_rules,
         straddling: &straddling,
         spared: &spared,
         holds: &holds,
@@ -203,6 +206,7 @@ struct Night<'a> {
     requests: &'a [OpenRequest],
     sealed_remains: &'a [ObjectVersion],
     inbox: &'a Inbox,
+    raw_rules: &'a BTreeMap<&'a str, RawRule<'a>>,
     straddling: &'a BTreeMap<String, Vec<DataFile>>,
     spared: &'a BTreeMap<String, Spared>,
     holds: &'a [Hold],
@@ -351,7 +355,7 @@ impl<'a> Night<'a> {
     fn erase_and_retain(&mut self, reach: &Reach, compactions: &BTreeMap<String, Vec<String>>) {
         let mut retain = Vec::new();
         for policy in &self.policies.datasets {
-            let Some(facts) = self.facts.datasets.get(&policy.name) else {
+            let Some(rule) = self.raw_rules.get(policy.name.as_str()) else {
                 continue;
             };
             let tonight = compactions.get(&policy.name).map_or(&[][..], Vec::as_slice);
@@ -359,8 +363,8 @@ impl<'a> Night<'a> {
             let straddling = straddling.map_or(&[][..], Vec::as_slice);
             let held = Held::of(self.holds, &policy.name);
             let spared = self.spared(&policy.name);
-            let kept = retention::plan(policy, facts, straddling, &held, spared, tonight, self.now);
-            let erased = erasure::plan(policy, facts, reach, self.requests, tonight, &held);
+            let kept = retention::plan(rule, straddling, &held, spared, tonight);
+            let erased = erasure::plan(policy, rule.facts, reach, self.requests, tonight, &held);
             self.push(&policy.name, erased);
             retain.push((&policy.name, kept));
         }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{outlives, still_there};
+use super::raw::outlives;
+use super::still_there;
 use crate::lake::facts::{DatasetFacts, Facts, TableFacts};
 use crate::lake::hold::{Held, Hold};
 use crate::lake::ledger::KnownObject;

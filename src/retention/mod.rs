@@ -12,43 +12,45 @@ mod ledger;
 pub mod lifecycle;
 mod logs;
 mod own_files;
+mod raw;
 mod spared;
+mod straddling;
 mod uploads;
-
-use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, NaiveDate, Utc};
 
-use crate::lake::facts::{DatasetFacts, Facts, Grace, Places, TableFacts};
+use crate::lake::facts::{DatasetFacts, Grace, TableFacts};
 use crate::lake::hold::Held;
-use crate::lake::ledger::{KnownObject, Ledger};
+use crate::lake::ledger::KnownObject;
 use crate::lake::rows::is_redacted;
-use crate::lake::s3::{ObjectVersion, ReadS3, by_key};
+use crate::lake::s3::ObjectVersion;
 use crate::lake::subject::kept_by_law;
 use crate::lake::tables::DataFile;
-use crate::lake::trim::has_older;
 use crate::plan::{Action, Due, Purge, Retain, RetainCurated, Step, megabytes, total_size};
-use crate::policy::{CuratedPolicy, DatasetPolicy, Policies};
+use crate::policy::{CuratedPolicy, DatasetPolicy};
 
 pub use apply::{Retained, RetentionError, apply, apply_curated, purge};
 pub use forecast::forecast;
 pub use ledger::{plan_ledger, trim_ledger};
 pub use logs::{clean_log, plan_log};
 pub use own_files::{plan_replaced, plan_reports, replaced};
+pub use raw::{RawRule, due_keys};
 pub use spared::{NOTHING_SPARED, Rest, Spared, spared};
+pub use straddling::{raw_rules, straddling_files};
 pub use uploads::abandoned;
 
 /// The step that takes out of a dataset what is too old. `straddling` are the table files of the line's own
 /// day that hold older rows; `compactions` are tonight's, which may bring more to trim.
 pub fn plan(
-    policy: &DatasetPolicy,
-    facts: &DatasetFacts,
+    raw_rule: &RawRule<'_>,
     straddling: &[DataFile],
     held: &Held,
     spared: &Spared,
     compactions: &[String],
-    now: DateTime<Utc>,
 ) -> Option<Step> {
+    let RawRule {
+        policy, facts, now, ..
+    } = *raw_rule;
     let keep_from = policy.retention.horizon(now);
     let first_day = keep_from.first_day();
     let mut files = too_old(&facts.events, first_day);
@@ -60,7 +62,7 @@ pub fn plan(
     } else {
         straddling
     };
-    let (raw, trim) = raw_fates(policy, facts, held, first_day, now);
+    let (raw, trim) = raw_rule.fates(held);
     let (raw, trim) = less_spared(raw, trim, spared);
     let mut quarantine = old_quarantine(policy, facts, held, now);
     quarantine.retain(|version| !spared.quarantine.contains(&version.key));
@@ -104,7 +106,7 @@ pub fn plan(
             trim,
             quarantine,
             held: held.clone(),
-            older: with_older_versions(facts),
+            older: raw::with_older_versions(facts),
             after: compactions.to_vec(),
         }),
     })
@@ -122,37 +124,6 @@ fn less_spared(
     trimmed.retain(|version| rest(version) != Some(&Rest::Stays));
     trimmed.sort();
     (gone, trimmed)
-}
-
-/// The table files of each dataset that hold rows from before its line, on the line's own day. Where days are
-/// counted in UTC there are none.
-pub async fn straddling(
-    s3: &ReadS3,
-    policies: &Policies,
-    facts: &Facts,
-    spared: &BTreeMap<String, Spared>,
-    now: DateTime<Utc>,
-) -> Result<BTreeMap<String, Vec<DataFile>>, RetentionError> {
-    let store = s3.store(&policies.lake.location.bucket)?;
-    let mut straddling = BTreeMap::new();
-    for policy in &policies.datasets {
-        let line = policy.retention.horizon(now);
-        let Some(table) = facts.table(&policy.name).filter(|_| line.splits_a_day()) else {
-            continue;
-        };
-        let folder = Places::new(&policies.lake.location).events(&policy.name);
-        let days = table.files.iter();
-        let mut older = Vec::new();
-        for file in days.filter(|file| file.event_date == line.first_day()) {
-            let spared = spared.get(&policy.name);
-            let held = spared.and_then(|spared| spared.rows_of(file));
-            if has_older(&store, &folder, file, line.from(), held).await? {
-                older.push(file.clone());
-            }
-        }
-        straddling.insert(policy.name.clone(), older);
-    }
-    Ok(straddling)
 }
 
 /// The step that takes out of a curated table what is too old.
@@ -269,136 +240,6 @@ fn no_longer_kept_by_law(
     facts.events.files.iter().filter(goes).cloned().collect()
 }
 
-/// The raw object versions that go whole, and the current ones that lose records.
-fn raw_fates(
-    policy: &DatasetPolicy,
-    facts: &DatasetFacts,
-    held: &Held,
-    keep_from: NaiveDate,
-    now: DateTime<Utc>,
-) -> (Vec<ObjectVersion>, Vec<ObjectVersion>) {
-    let (mut gone, mut trimmed) = (Vec::new(), Vec::new());
-    for (key, versions) in by_key(&facts.raw) {
-        let mut objects = versions.iter().filter(|version| !version.marker);
-        if objects.any(|version| facts.ledger.may_be_held(held, version)) {
-            continue;
-        }
-        // What goes was listed: an inventory may be older than what lies there now.
-        if facts.discovery.unconfirmed.contains(key) {
-            continue;
-        }
-        let current = versions
-            .iter()
-            .find(|version| version.latest && !version.marker);
-        let Some(current) = current else {
-            // Deleted by its owner: what is left goes by the rule for what was in it.
-            let goes = |old: &&&ObjectVersion| !stays(policy, facts, old, keep_from, now);
-            gone.extend(versions.iter().filter(goes).map(|old| (*old).clone()));
-            continue;
-        };
-        let Some(compacted) = facts.ledger.compacted(&current.key, &current.etag) else {
-            continue;
-        };
-        if !outlives(policy, compacted, keep_from, now) {
-            gone.extend(versions.iter().map(|version| (*version).clone()));
-        } else if versions
-            .iter()
-            .any(|version| must_trim(facts, version, keep_from))
-        {
-            trimmed.extend(versions.iter().map(|version| (*version).clone()));
-        }
-    }
-    (gone, trimmed)
-}
-
-/// Keys of raw objects of which, by the ledger, something goes by `now`: all of them, or those of which
-/// nothing had to go yet when `since` was planned for.
-pub fn due_keys(
-    policy: &DatasetPolicy,
-    ledger: &Ledger,
-    since: Option<DateTime<Utc>>,
-    now: DateTime<Utc>,
-) -> BTreeSet<String> {
-    let goes = |known: &KnownObject, at: DateTime<Utc>| {
-        let keep_from = policy.retention.horizon(at).first_day();
-        !outlives(policy, known, keep_from, at) || holds_what_goes(known, keep_from)
-    };
-    // What a run compacted is known to the plan after it.
-    let went = |known: &KnownObject| since.is_some_and(|at| known.at < at && goes(known, at));
-    let due = ledger
-        .known()
-        .filter(|(_, known)| goes(known, now) && !went(known));
-    due.map(|(key, _)| key.to_owned()).collect()
-}
-
-/// Keys whose current version is new to the ledger, and so are older ones.
-fn with_older_versions(facts: &DatasetFacts) -> Vec<String> {
-    let is_new = |version: &&&ObjectVersion| {
-        !version.marker
-            && facts
-                .ledger
-                .compacted(&version.key, &version.etag)
-                .is_none()
-    };
-    let keys = by_key(&facts.raw);
-    let replaced = keys.iter().filter(|(_, versions)| {
-        let new = versions.iter().filter(is_new);
-        new.clone().any(|version| version.latest) && new.count() > 1
-    });
-    replaced.map(|(key, _)| (*key).to_owned()).collect()
-}
-
-/// Whether a version under a delete marker stays: markers and what was never compacted do.
-fn stays(
-    policy: &DatasetPolicy,
-    facts: &DatasetFacts,
-    version: &ObjectVersion,
-    keep_from: NaiveDate,
-    now: DateTime<Utc>,
-) -> bool {
-    let compacted = facts.ledger.compacted(&version.key, &version.etag);
-    compacted.is_none_or(|compacted| {
-        outlives(policy, compacted, keep_from, now) && !must_trim(facts, version, keep_from)
-    })
-}
-
-/// Whether a compacted raw object version stays.
-fn outlives(
-    policy: &DatasetPolicy,
-    compacted: &KnownObject,
-    keep_from: NaiveDate,
-    now: DateTime<Utc>,
-) -> bool {
-    if compacted.damaged {
-        return true;
-    }
-    let kept_on = policy
-        .raw
-        .keep
-        .is_none_or(|keep| keep.after(compacted.at) > now);
-    let young = match compacted.last_date {
-        Some(last) if !compacted.has_broken => last >= keep_from,
-        // Of what has no readable time the day of compaction stands in for the age.
-        _ => compacted.at.date_naive() >= keep_from,
-    };
-    kept_on && young
-}
-
-/// Whether a version holds records that must go. An older one counts too: a run may have died between
-/// writing its successor and deleting it.
-fn must_trim(facts: &DatasetFacts, version: &ObjectVersion, keep_from: NaiveDate) -> bool {
-    let compacted = facts.ledger.compacted(&version.key, &version.etag);
-    compacted.is_some_and(|compacted| {
-        let put_back = facts.ledger.was_replaced(&version.key, &version.etag);
-        holds_what_goes(compacted, keep_from) || put_back && !compacted.damaged
-    })
-}
-
-fn holds_what_goes(compacted: &KnownObject, keep_from: NaiveDate) -> bool {
-    let straddles = compacted.first_date.is_some_and(|first| first < keep_from);
-    !compacted.damaged && (straddles || compacted.suppressed > 0)
-}
-
 /// Broken records have no day, so any hold on the dataset is on all of them.
 fn old_quarantine(
     policy: &DatasetPolicy,
@@ -457,6 +298,3 @@ fn still_there(facts: &DatasetFacts) -> Box<dyn Iterator<Item = &KnownObject> + 
     let current = facts.raw.iter().filter(|version| version.latest);
     Box::new(current.filter_map(|version| facts.ledger.compacted(&version.key, &version.etag)))
 }
-
-#[cfg(test)]
-mod tests;

@@ -5,13 +5,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, Utc};
 use futures::{StreamExt, TryStreamExt};
 
-use super::{RetentionError, old_quarantine, raw_fates};
+use super::{RawRule, RetentionError, old_quarantine};
 use crate::decode::{self, Limits, Plain};
 use crate::lake::error::S3Error;
-use crate::lake::facts::{DatasetFacts, Facts};
 use crate::lake::hold::{Held, HeldPeople, Hold};
 use crate::lake::quarantine::quarantined_record;
 use crate::lake::raw::time_rule;
@@ -19,7 +17,7 @@ use crate::lake::s3::{ObjectVersion, Pick, ReadS3, by_key};
 use crate::lake::search::FileHits;
 use crate::lake::subject::Roster;
 use crate::lake::tables::DataFile;
-use crate::policy::{DatasetPolicy, Policies};
+use crate::policy::S3Location;
 
 const READ_AT_ONCE: usize = 16;
 
@@ -71,15 +69,14 @@ impl Spared {
     }
 }
 
-/// What stays of each table: `rows` are those of `people` by table.
+/// What stays of each table of the lake at `lake`: `rows` are those of `people` by table.
 pub async fn spared(
     s3: &ReadS3,
-    policies: &Policies,
-    facts: &Facts,
+    lake: &S3Location,
+    rules: &BTreeMap<&str, RawRule<'_>>,
     holds: &[Hold],
     people: &HeldPeople,
     rows: &BTreeMap<String, Vec<FileHits>>,
-    now: DateTime<Utc>,
 ) -> Result<BTreeMap<String, Spared>, RetentionError> {
     let mut tables: BTreeMap<String, Spared> = BTreeMap::new();
     if people.is_nobody() {
@@ -92,21 +89,16 @@ pub async fn spared(
             .rows
             .clone_from(rows);
     }
-    for policy in &policies.datasets {
-        let Some(facts) = facts.datasets.get(&policy.name) else {
-            continue;
-        };
+    for (name, rule) in rules {
         let search = Search {
             s3,
-            policy,
-            roster: people.roster(&policy.pii),
-            now,
+            rule,
+            roster: people.roster(&rule.policy.pii),
         };
-        let held = Held::of(holds, &policy.name);
-        let table = tables.entry(policy.name.clone()).or_default();
-        table.raw = search.raw(facts, &held).await?;
-        let bucket = &policies.lake.location.bucket;
-        table.quarantine = search.quarantine(bucket, facts, &held).await?;
+        let held = Held::of(holds, name);
+        let table = tables.entry((*name).to_owned()).or_default();
+        table.raw = search.raw(&held).await?;
+        table.quarantine = search.quarantine(&lake.bucket, &held).await?;
     }
     Ok(tables)
 }
@@ -114,19 +106,13 @@ pub async fn spared(
 /// Looks for people's records in what would go of a dataset.
 struct Search<'a> {
     s3: &'a ReadS3,
-    policy: &'a DatasetPolicy,
+    rule: &'a RawRule<'a>,
     roster: Roster,
-    now: DateTime<Utc>,
 }
 
 impl Search<'_> {
-    async fn raw(
-        &self,
-        facts: &DatasetFacts,
-        held: &Held,
-    ) -> Result<BTreeMap<String, Rest>, S3Error> {
-        let keep_from = self.policy.retention.horizon(self.now).first_day();
-        let (gone, trimmed) = raw_fates(self.policy, facts, held, keep_from, self.now);
+    async fn raw(&self, held: &Held) -> Result<BTreeMap<String, Rest>, S3Error> {
+        let (gone, trimmed) = self.rule.fates(held);
         let all: Vec<ObjectVersion> = gone.into_iter().chain(trimmed).collect();
         let found: Vec<Option<(String, Rest)>> = futures::stream::iter(by_key(&all))
             .map(|(key, versions)| async move {
@@ -143,7 +129,7 @@ impl Search<'_> {
     async fn rest(&self, versions: &[&ObjectVersion]) -> Result<Option<Rest>, S3Error> {
         let mut found = None;
         for version in versions.iter().filter(|version| !version.marker) {
-            let bucket = &self.policy.raw.location.bucket;
+            let bucket = &self.rule.policy.raw.location.bucket;
             let pick = Pick::Version(&version.version);
             let rest = match self.s3.get(bucket, &version.key, pick).await {
                 Ok(object) => self.rest_of(&object.bytes),
@@ -164,9 +150,10 @@ impl Search<'_> {
 
     fn rest_of(&self, bytes: &bytes::Bytes) -> Option<Rest> {
         let limits = Limits::default();
-        let plain = Plain::of(bytes, self.policy.raw.format, &limits);
-        let line = self.policy.retention.horizon(self.now);
-        let rule = time_rule(&self.policy.events);
+        let policy = self.rule.policy;
+        let plain = Plain::of(bytes, policy.raw.format, &limits);
+        let line = policy.retention.horizon(self.rule.now);
+        let rule = time_rule(&policy.events);
         let (mut is_theirs, mut others_go) = (plain.damage.is_some(), false);
         for record in plain.records(&limits) {
             if self.roster.has(&record) {
@@ -183,14 +170,12 @@ impl Search<'_> {
         is_theirs.then_some(rest)
     }
 
-    async fn quarantine(
-        &self,
-        bucket: &str,
-        facts: &DatasetFacts,
-        held: &Held,
-    ) -> Result<BTreeSet<String>, S3Error> {
+    async fn quarantine(&self, bucket: &str, held: &Held) -> Result<BTreeSet<String>, S3Error> {
         let mut spared = BTreeSet::new();
-        for version in old_quarantine(self.policy, facts, held, self.now) {
+        let RawRule {
+            policy, facts, now, ..
+        } = *self.rule;
+        for version in old_quarantine(policy, facts, held, now) {
             let pick = Pick::Version(&version.version);
             let object = self.s3.get(bucket, &version.key, pick).await?;
             let mut lines = object.bytes.split(|byte| *byte == b'\n');

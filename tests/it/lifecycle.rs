@@ -39,10 +39,9 @@ fn a_rule_that_heeds_no_hold_is_told() {
     assert_eq!(told(&lake.plan(NOW)), [""; 0]);
     let held = lake.command(NOW, &add).json();
     let findings = told(&lake.plan(NOW));
-    let hold = held[0]["id"].as_str().unwrap();
-    let words = format!(
-        "of bucket acme-cart-events deletes raw objects of cart whatever hold {hold} keeps"
-    );
+    let id = held[0]["id"].as_str().unwrap();
+    let words =
+        format!("of bucket acme-cart-events deletes raw objects of cart whatever hold {id} keeps");
     assert_eq!(findings.len(), 1, "{findings:#?}");
     assert!(findings[0].contains(&words), "{findings:#?}");
 }

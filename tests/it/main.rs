@@ -39,6 +39,7 @@ mod put_back;
 mod real_lake;
 mod refusals;
 mod retention;
+mod retention_model;
 mod saved_plan;
 mod schema;
 mod table_history;

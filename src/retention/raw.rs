@@ -1,0 +1,158 @@
+//! What becomes of raw objects, by what the ledger knows of them. Pure.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, NaiveDate, Utc};
+
+use crate::lake::facts::DatasetFacts;
+use crate::lake::hold::Held;
+use crate::lake::ledger::{KnownObject, Ledger};
+use crate::lake::s3::{ObjectVersion, by_key};
+use crate::policy::DatasetPolicy;
+
+/// The rule for a dataset's raw objects at one moment.
+pub struct RawRule<'a> {
+    /// The dataset's policy.
+    pub policy: &'a DatasetPolicy,
+    /// Its state.
+    pub facts: &'a DatasetFacts,
+    /// Keys of objects with an event from before the line, on the line's own day.
+    pub straddling: BTreeSet<String>,
+    /// The moment.
+    pub now: DateTime<Utc>,
+}
+
+impl RawRule<'_> {
+    fn first_day(&self) -> NaiveDate {
+        self.policy.retention.horizon(self.now).first_day()
+    }
+
+    /// The versions that go whole, and those of objects that lose records.
+    pub fn fates(&self, held: &Held) -> (Vec<ObjectVersion>, Vec<ObjectVersion>) {
+        let facts = self.facts;
+        let (mut gone, mut trimmed) = (Vec::new(), Vec::new());
+        for (key, versions) in by_key(&facts.raw) {
+            let mut objects = versions.iter().filter(|version| !version.marker);
+            if objects.any(|version| facts.ledger.may_be_held(held, version)) {
+                continue;
+            }
+            // What goes was listed: an inventory may be older than what lies there now.
+            if facts.discovery.unconfirmed.contains(key) {
+                continue;
+            }
+            let current = versions
+                .iter()
+                .find(|version| version.latest && !version.marker);
+            let Some(current) = current else {
+                // Deleted by its owner: what is left goes by the rule for what was in it.
+                let goes = versions.iter().filter(|version| !self.stays(version));
+                gone.extend(goes.map(|version| (*version).clone()));
+                continue;
+            };
+            let Some(compacted) = facts.ledger.compacted(&current.key, &current.etag) else {
+                continue;
+            };
+            let fate = if !outlives(self.policy, compacted, self.first_day(), self.now) {
+                &mut gone
+            } else if versions.iter().any(|version| self.must_trim(version)) {
+                &mut trimmed
+            } else {
+                continue;
+            };
+            fate.extend(versions.iter().map(|version| (*version).clone()));
+        }
+        (gone, trimmed)
+    }
+
+    /// Whether a version under a delete marker stays: markers and what was never compacted do.
+    fn stays(&self, version: &ObjectVersion) -> bool {
+        let compacted = self.facts.ledger.compacted(&version.key, &version.etag);
+        compacted.is_none_or(|compacted| {
+            outlives(self.policy, compacted, self.first_day(), self.now) && !self.must_trim(version)
+        })
+    }
+
+    /// Whether a version holds records that must go. An older one counts too: a run may have died between
+    /// writing its successor and deleting it.
+    fn must_trim(&self, version: &ObjectVersion) -> bool {
+        let compacted = self.facts.ledger.compacted(&version.key, &version.etag);
+        compacted.is_some_and(|compacted| {
+            let ledger = &self.facts.ledger;
+            let must_go = ledger.was_replaced(&version.key, &version.etag)
+                || self.straddling.contains(&version.key);
+            holds_what_goes(compacted, self.first_day()) || must_go && !compacted.damaged
+        })
+    }
+}
+
+/// Keys of raw objects of which, by the ledger, something goes by `now`: all of them, or those of which
+/// nothing had to go yet when `since` was planned for.
+pub fn due_keys(
+    policy: &DatasetPolicy,
+    ledger: &Ledger,
+    since: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> BTreeSet<String> {
+    let goes = |known: &KnownObject, at: DateTime<Utc>| {
+        let first_day = policy.retention.horizon(at).first_day();
+        !outlives(policy, known, first_day, at) || holds_what_goes(known, first_day)
+    };
+    let line = policy.retention.horizon(now);
+    // Of the line's own day nobody knows before having looked.
+    let may_go = |known: &KnownObject| {
+        goes(known, now) || line.splits_a_day() && known.first_date == Some(line.first_day())
+    };
+    // What a run compacted is known to the plan after it.
+    let went = |known: &KnownObject| since.is_some_and(|at| known.at < at && goes(known, at));
+    let due = ledger
+        .known()
+        .filter(|(_, known)| may_go(known) && !went(known));
+    due.map(|(key, _)| key.to_owned()).collect()
+}
+
+/// Keys whose current version is new to the ledger, and so are older ones.
+pub fn with_older_versions(facts: &DatasetFacts) -> Vec<String> {
+    let is_new = |version: &&&ObjectVersion| {
+        !version.marker
+            && facts
+                .ledger
+                .compacted(&version.key, &version.etag)
+                .is_none()
+    };
+    let keys = by_key(&facts.raw);
+    let replaced = keys.iter().filter(|(_, versions)| {
+        let new = versions.iter().filter(is_new);
+        new.clone().any(|version| version.latest) && new.count() > 1
+    });
+    replaced.map(|(key, _)| (*key).to_owned()).collect()
+}
+
+/// Whether a compacted raw object version stays.
+pub fn outlives(
+    policy: &DatasetPolicy,
+    compacted: &KnownObject,
+    keep_from: NaiveDate,
+    now: DateTime<Utc>,
+) -> bool {
+    if compacted.damaged {
+        return true;
+    }
+    let kept_on = policy
+        .raw
+        .keep
+        .is_none_or(|keep| keep.after(compacted.at) > now);
+    let young = match compacted.last_date {
+        Some(last) if !compacted.has_broken => last >= keep_from,
+        // Of what has no readable time the day of compaction stands in for the age.
+        _ => compacted.at.date_naive() >= keep_from,
+    };
+    kept_on && young
+}
+
+fn holds_what_goes(compacted: &KnownObject, keep_from: NaiveDate) -> bool {
+    let straddles = compacted.first_date.is_some_and(|first| first < keep_from);
+    !compacted.damaged && (straddles || compacted.suppressed > 0)
+}
+
+#[cfg(test)]
+mod tests;
