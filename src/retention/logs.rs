@@ -10,6 +10,8 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::RetentionError;
+use super::apply::delete;
+use super::removal::{Removal, What};
 use crate::lake::facts::TableFacts;
 use crate::lake::site::Site;
 use crate::lake::tables::Table;
@@ -43,17 +45,20 @@ pub fn plan_log(
     })
 }
 
-/// Carries out a step for the table in `folder`; answers how many object versions went.
+/// Carries out a step for the table in `folder`; tells what stays.
 pub async fn clean_log(
     site: &Site,
     step: &CleanLog,
     folder: &S3Location,
-) -> Result<u64, RetentionError> {
+) -> Result<Removal, RetentionError> {
     let table = Table::open_at(Arc::clone(&site.store), folder, step.from).await?;
     table.files()?;
     table.tombstones().await?;
-    Ok(site
-        .s3
-        .delete_versions(&folder.bucket, &step.versions)
-        .await?)
+    delete(
+        site,
+        &folder.bucket,
+        &step.versions,
+        &What::log(&step.table),
+    )
+    .await
 }

@@ -12,6 +12,7 @@ mod ledger;
 pub mod lifecycle;
 mod logs;
 mod own_files;
+mod removal;
 mod uploads;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,11 +30,12 @@ use crate::lake::trim::has_older;
 use crate::plan::{Action, Due, Purge, Retain, RetainCurated, Step, megabytes, total_size};
 use crate::policy::{CuratedPolicy, DatasetPolicy, Policies};
 
-pub use apply::{Retained, RetentionError, apply, apply_curated, purge};
+pub use apply::{Retained, RetentionError, apply, apply_curated, purge, remove};
 pub use forecast::forecast;
 pub use ledger::{plan_ledger, trim_ledger};
 pub use logs::{clean_log, plan_log};
 pub use own_files::{plan_replaced, plan_reports, replaced};
+pub use removal::Removal;
 pub use uploads::abandoned;
 
 /// The step that takes out of a dataset what is too old. `straddling` are the table files of the line's own
