@@ -6,6 +6,7 @@ mod erasing;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::copies;
 use super::planner::Planned;
 use super::remember::remember;
 use crate::audit::report::{DatasetReport, RunReport};
@@ -79,6 +80,7 @@ pub async fn apply(
         facts,
         requests,
         last,
+        blocked,
     } = &planned;
     let mut night = Night {
         site,
@@ -97,6 +99,7 @@ pub async fn apply(
     night.report.failures.clone_from(&plan.failures);
     night.report.coverage.clone_from(&plan.coverage);
     night.report.holds.clone_from(&plan.holds);
+    night.report.due.clone_from(blocked);
     let is_certify = |step: &&Step| matches!(step.action, Action::Certify(_));
     for step in plan.steps.iter().filter(|step| !is_certify(step)) {
         night.step(step).await;
@@ -113,6 +116,8 @@ pub async fn apply(
         night.report.failures.push(error.to_string());
     }
     night.report.requests = night.requests_now(&plan.requests);
+    let out = copies::removed(&policies.lake, &night.report);
+    night.report.due.extend(out);
     if !plan.is_empty() {
         let place = site.places.system(&format!("reports/{}.json", site.run));
         put_json(

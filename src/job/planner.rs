@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 
-use super::uploads;
+use super::{copies, uploads};
 use crate::compaction;
 use crate::curation::{self, CurationError, Lineage};
 use crate::erasure::{self, Reach, inbox, request};
@@ -15,9 +15,11 @@ use crate::lake::key::{Key, KeyError};
 use crate::lake::last_run::LastRun;
 use crate::lake::s3::{ObjectVersion, ReadS3};
 use crate::lake::tables::DataFile;
-use crate::plan::{Action, Checkpoint, Guard, Plan, RequestReport, Step, guards, named_raw, seen};
+use crate::plan::{
+    Action, Checkpoint, Due, Guard, Plan, RequestReport, Step, guards, named_raw, seen,
+};
 use crate::policy::Policies;
-use crate::retention::{self, RetentionError, lifecycle};
+use crate::retention::{self, Blocked, RetentionError, lifecycle};
 use inbox::Inbox;
 use request::{OpenRequest, RequestError};
 
@@ -52,6 +54,8 @@ pub struct Planned {
     pub requests: Vec<OpenRequest>,
     /// What the last run saw.
     pub last: Option<LastRun>,
+    /// From when on what cannot leave tonight can.
+    pub blocked: Vec<Due>,
 }
 
 impl Planned {
@@ -116,20 +120,34 @@ pub async fn plan(
     let holds = hold::active(s3, &places).await;
     let holds = holds.map_err(FactsError::from)?;
     let lineage = curation::lineage(policies, &facts).await?;
-    let mut plan = Night {
-        policies,
-        facts: &facts,
-        requests: &requests,
-        sealed_remains: &sealed_remains,
-        inbox: &inbox,
-        straddling: &straddling,
-        holds: &holds,
-        now,
-        steps: Vec::new(),
-        removers: BTreeMap::new(),
-        changers: BTreeMap::new(),
+    let night = |blocked: &Blocked| {
+        Night {
+            policies,
+            facts: &facts,
+            requests: &requests,
+            sealed_remains: &sealed_remains,
+            inbox: &inbox,
+            straddling: &straddling,
+            holds: &holds,
+            blocked,
+            now,
+            steps: Vec::new(),
+            removers: BTreeMap::new(),
+            changers: BTreeMap::new(),
+        }
+        .plan(&reach, &lineage)
+    };
+    let mut plan = night(&Blocked::default());
+    let blocked = Blocked::look(s3, policies, &facts, &plan.steps, now).await;
+    let blocked = blocked.map_err(FactsError::from)?;
+    if !blocked.is_nothing() {
+        plan = night(&blocked);
     }
-    .plan(&reach, &lineage);
+    plan.due.extend(blocked.due.iter().cloned());
+    plan.due
+        .extend(copies::planned(&policies.lake, &plan.steps, now));
+    plan.due.sort();
+    plan.findings.extend(blocked.findings);
     plan.schema = compaction::schema_changes(s3, policies, &facts, now)
         .await
         .map_err(FactsError::from)?;
@@ -146,6 +164,7 @@ pub async fn plan(
         facts,
         requests,
         last: last.map_err(FactsError::from)?,
+        blocked: blocked.due,
     };
     planned.plan.guards = planned.guards(policies);
     Ok(planned)
@@ -194,6 +213,8 @@ struct Night<'a> {
     inbox: &'a Inbox,
     straddling: &'a BTreeMap<String, Vec<DataFile>>,
     holds: &'a [Hold],
+    /// What cannot leave tonight, however old it is.
+    blocked: &'a Blocked,
     now: DateTime<Utc>,
     steps: Vec<Step>,
     /// Steps that remove files of a table.
@@ -235,8 +256,9 @@ impl Night<'_> {
         let (abort, wait) = uploads::plan(&self.policies.lake, self.requests, unfinished, self.now);
         self.steps.extend(abort);
         due.extend(wait);
-        self.steps
-            .extend(erasure::plan_forgetting(self.sealed_remains));
+        let mut remains = self.sealed_remains.to_vec();
+        self.blocked.spare(&mut remains);
+        self.steps.extend(erasure::plan_forgetting(&remains));
         let earlier: Vec<String> = self
             .steps
             .iter()
@@ -261,7 +283,7 @@ impl Night<'_> {
         for policy in &self.policies.datasets {
             if let Some(facts) = self.facts.datasets.get(&policy.name) {
                 let held = Held::of(self.holds, &policy.name);
-                due.extend(retention::due(policy, facts, &held, self.now));
+                due.extend(retention::due(policy, facts, &held, self.blocked, self.now));
                 findings.extend(facts.discovery.findings.iter().cloned());
             }
         }
@@ -279,7 +301,13 @@ impl Night<'_> {
             .collect();
         plan.holds = self.holds.to_vec();
         plan.due = due;
-        plan.forecast = retention::forecast(self.policies, self.facts, self.holds, self.now);
+        plan.forecast = retention::forecast(
+            self.policies,
+            self.facts,
+            self.holds,
+            self.blocked,
+            self.now,
+        );
         plan.findings = findings;
         plan.failures.clone_from(&lineage.broken);
         plan
@@ -341,7 +369,8 @@ impl Night<'_> {
             let straddling = self.straddling.get(&policy.name);
             let straddling = straddling.map_or(&[][..], Vec::as_slice);
             let held = Held::of(self.holds, &policy.name);
-            let kept = retention::plan(policy, facts, straddling, &held, tonight, self.now);
+            let (blocked, now) = (self.blocked, self.now);
+            let kept = retention::plan(policy, facts, straddling, &held, tonight, blocked, now);
             let erased = erasure::plan(policy, facts, reach, self.requests, tonight, &held);
             self.push(&policy.name, erased);
             retain.push((&policy.name, kept));
@@ -411,7 +440,8 @@ impl Night<'_> {
                 continue;
             };
             let read_from = lineage.read_from(&table, &self.changers);
-            let step = retention::plan_log(&table, facts, read_from, history, self.now);
+            let step =
+                retention::plan_log(&table, facts, read_from, history, self.blocked, self.now);
             self.steps.extend(step);
         }
     }
@@ -420,10 +450,12 @@ impl Night<'_> {
         let policy = &self.policies.lake;
         let places = Places::new(&policy.location);
         let system = &self.facts.system;
-        let reports = retention::plan_reports(&places, system, policy.reports, self.now);
+        let reports =
+            retention::plan_reports(&places, system, policy.reports, self.blocked, self.now);
         self.steps.extend(reports);
         let (grace, others) = (policy.readers_grace, self.sealed_remains);
-        let replaced = retention::plan_replaced(&places, system, others, grace, self.now);
+        let replaced =
+            retention::plan_replaced(&places, system, others, grace, self.blocked, self.now);
         self.steps.extend(replaced);
         for policy in &self.policies.datasets {
             let Some(facts) = self.facts.datasets.get(&policy.name) else {
@@ -435,12 +467,20 @@ impl Night<'_> {
                 }
                 _ => None,
             });
-            let step = retention::plan_ledger(policy, facts, system, &places, tonight, self.now);
+            let step = retention::plan_ledger(
+                policy,
+                facts,
+                system,
+                &places,
+                tonight,
+                self.blocked,
+                self.now,
+            );
             self.steps.extend(step);
         }
     }
 
-    fn purge(&mut self) -> Vec<crate::plan::Due> {
+    fn purge(&mut self) -> Vec<Due> {
         let grace = self.grace();
         let mut due = Vec::new();
         let tables = self.facts.table_versions();
@@ -455,8 +495,15 @@ impl Night<'_> {
             let checkpoints = table.log.rewritten();
             orphans.extend(retention::replaced(checkpoints, grace.readers, self.now));
             let removers = self.removers.get(owner).cloned().unwrap_or_default();
-            let (step, later) =
-                retention::plan_purge(owner, table, orphans, &removers, grace, self.now);
+            let (step, later) = retention::plan_purge(
+                owner,
+                table,
+                orphans,
+                &removers,
+                grace,
+                self.blocked,
+                self.now,
+            );
             self.steps.extend(step);
             due.extend(later);
         }

@@ -12,9 +12,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 
-use super::RetentionError;
 use super::apply::delete;
 use super::removal::{Removal, What};
+use super::{Blocked, RetentionError};
 use crate::lake::facts::{DatasetFacts, Places};
 use crate::lake::ledger::{KnownObject, Ledger};
 use crate::lake::raw;
@@ -31,6 +31,7 @@ pub fn plan_ledger(
     system: &[ObjectVersion],
     places: &Places,
     tonight: Option<(&str, &Retain)>,
+    blocked: &Blocked,
     now: DateTime<Utc>,
 ) -> Option<Step> {
     if !facts.discovery.coverage.is_everything() {
@@ -42,6 +43,7 @@ pub fn plan_ledger(
     let versions: Vec<ObjectVersion> = system
         .iter()
         .filter(|version| facts.ledger.is_before(&version.key, &folder, from))
+        .filter(|version| !blocked.holds(version))
         .cloned()
         .collect();
     let name = &policy.name;

@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::RetentionError;
 use super::apply::delete;
 use super::removal::{Removal, What};
+use super::{Blocked, RetentionError};
 use crate::lake::facts::TableFacts;
 use crate::lake::site::Site;
 use crate::lake::tables::Table;
@@ -25,10 +25,12 @@ pub fn plan_log(
     facts: &TableFacts,
     read_from: Option<u64>,
     history: Span,
+    blocked: &Blocked,
     now: DateTime<Utc>,
 ) -> Option<Step> {
     let from = facts.log.needed_from(history.before(now), read_from)?;
-    let versions = facts.log.before(from);
+    let mut versions = facts.log.before(from);
+    blocked.spare(&mut versions);
     (!versions.is_empty()).then(|| Step {
         id: format!("clean-log-{table}"),
         why: format!(

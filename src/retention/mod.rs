@@ -7,6 +7,7 @@
 //! goes with its current one: what its consumer replaced before it was ever compacted counts as withdrawn.
 
 mod apply;
+mod blocked;
 mod forecast;
 mod ledger;
 pub mod lifecycle;
@@ -31,6 +32,7 @@ use crate::plan::{Action, Due, Purge, Retain, RetainCurated, Step, megabytes, to
 use crate::policy::{CuratedPolicy, DatasetPolicy, Policies};
 
 pub use apply::{Retained, RetentionError, apply, apply_curated, purge, remove};
+pub use blocked::Blocked;
 pub use forecast::forecast;
 pub use ledger::{plan_ledger, trim_ledger};
 pub use logs::{clean_log, plan_log};
@@ -39,13 +41,15 @@ pub use removal::Removal;
 pub use uploads::abandoned;
 
 /// The step that takes out of a dataset what is too old. `straddling` are the table files of the line's own
-/// day that hold older rows; `compactions` are tonight's, which may bring more to trim.
+/// day that hold older rows; `compactions` are tonight's, which may bring more to trim. What is `blocked`
+/// stays.
 pub fn plan(
     policy: &DatasetPolicy,
     facts: &DatasetFacts,
     straddling: &[DataFile],
     held: &Held,
     compactions: &[String],
+    blocked: &Blocked,
     now: DateTime<Utc>,
 ) -> Option<Step> {
     let keep_from = policy.retention.horizon(now);
@@ -58,8 +62,11 @@ pub fn plan(
     } else {
         straddling
     };
-    let (raw, trim) = raw_fates(policy, facts, held, first_day, now);
-    let quarantine = old_quarantine(policy, facts, held, now);
+    let (mut raw, mut trim) = raw_fates(policy, facts, held, first_day, now);
+    let mut quarantine = old_quarantine(policy, facts, held, now);
+    for versions in [&mut raw, &mut trim, &mut quarantine] {
+        blocked.spare(versions);
+    }
     let nothing = files.is_empty()
         && straddling.is_empty()
         && raw.is_empty()
@@ -159,17 +166,19 @@ pub fn plan_curated(
 }
 
 /// The step that removes for good what a table no longer uses, and what will be due later. `removers` are
-/// tonight's steps that remove files.
+/// tonight's steps that remove files. What is `blocked` stays.
 pub fn plan_purge(
     owner: &str,
     facts: &TableFacts,
     orphans: Vec<ObjectVersion>,
     removers: &[String],
     grace: Grace,
+    blocked: &Blocked,
     now: DateTime<Utc>,
 ) -> (Option<Step>, Option<Due>) {
     let (mut versions, later) = facts.purgeable(now, grace);
     versions.extend(orphans);
+    blocked.spare(&mut versions);
     let due = later.iter().min().map(|at| Due {
         at: *at,
         what: format!("purge {} replaced files of {owner}", later.len()),
@@ -349,12 +358,23 @@ fn outlives(
         .raw
         .keep
         .is_none_or(|keep| keep.after(compacted.at) > now);
-    let young = match compacted.last_date {
-        Some(last) if !compacted.has_broken => last >= keep_from,
+    kept_on && last_day(compacted) >= keep_from
+}
+
+/// The day of the newest event in an object.
+fn last_day(compacted: &KnownObject) -> NaiveDate {
+    match compacted.last_date {
+        Some(last) if !compacted.has_broken => last,
         // Of what has no readable time the day of compaction stands in for the age.
-        _ => compacted.at.date_naive() >= keep_from,
-    };
-    kept_on && young
+        _ => compacted.at.date_naive(),
+    }
+}
+
+/// When an object that is not damaged can go whole: from then on it no longer [`outlives`].
+fn goes_at(policy: &DatasetPolicy, compacted: &KnownObject) -> DateTime<Utc> {
+    let by_age = policy.retention.leaves_at(last_day(compacted));
+    let keep = policy.raw.keep;
+    keep.map_or(by_age, |keep| keep.after(compacted.at).min(by_age))
 }
 
 /// Whether a version holds records that must go. An older one counts too: a run may have died between
@@ -394,6 +414,7 @@ pub fn due(
     policy: &DatasetPolicy,
     facts: &DatasetFacts,
     held: &Held,
+    blocked: &Blocked,
     now: DateTime<Utc>,
 ) -> Vec<Due> {
     let mut due = Vec::new();
@@ -408,7 +429,7 @@ pub fn due(
         });
     }
     if let Some(keep) = policy.raw.keep {
-        let next = still_there(facts)
+        let next = still_there(facts, blocked)
             .filter(|compacted| !compacted.damaged)
             .filter(|compacted| !held.may_hold(compacted.first_date, compacted.last_date))
             .map(|compacted| keep.after(compacted.at))
@@ -422,12 +443,17 @@ pub fn due(
     due
 }
 
-/// What the ledger says of raw objects that are there or, where not all were looked for, may be.
-fn still_there(facts: &DatasetFacts) -> Box<dyn Iterator<Item = &KnownObject> + '_> {
+/// What the ledger says of raw objects that are there or, where not all were looked for, may be; less those
+/// that are `blocked`.
+fn still_there<'a>(
+    facts: &'a DatasetFacts,
+    blocked: &'a Blocked,
+) -> Box<dyn Iterator<Item = &'a KnownObject> + 'a> {
     if !facts.discovery.coverage.is_everything() {
         return Box::new(facts.ledger.known().map(|(_, known)| known));
     }
-    let current = facts.raw.iter().filter(|version| version.latest);
+    let current = facts.raw.iter();
+    let current = current.filter(|version| version.latest && !blocked.holds(version));
     Box::new(current.filter_map(|version| facts.ledger.compacted(&version.key, &version.etag)))
 }
 

@@ -15,7 +15,7 @@ use crate::lake::error::{S3Error, S3ErrorKind};
 /// Storage classes that cannot be read before an object is restored.
 pub const ARCHIVES: [&str; 2] = ["GLACIER", "DEEP_ARCHIVE"];
 
-/// Why a version that should go stays.
+/// Why a version that should go stays. In order of how long it lasts.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Obstacle {
     /// Object Lock keeps it.

@@ -75,6 +75,24 @@ fn the_lake_needs_a_place_and_a_key() {
              hint: did you mean `readers_grace`? write `readers_grace: 24 h`",
         ),
         (
+            "version: 1\n",
+            "version: 1\nsnowflake: { time_travel: 91 days }\n",
+            "2:27: `time_travel` under `snowflake` cannot be `91 days`: Snowflake keeps 0 days to 90 days\n  \
+             hint: write `time_travel: 1 day`",
+        ),
+        (
+            "version: 1\n",
+            "version: 1\nsnowflake: { fail_safe: 1 day }\n",
+            "2:25: `fail_safe` under `snowflake` cannot be `1 day`: Snowflake keeps 7 days, or 0 days for \
+             transient tables\n  hint: write `fail_safe: 7 days`",
+        ),
+        (
+            "version: 1\n",
+            "version: 1\nsnowflake: 8 days\n",
+            "2:12: `snowflake` must hold keys of its own\n  \
+             hint: write `snowflake: { time_travel: 1 day, fail_safe: 7 days }`",
+        ),
+        (
             "key:\n  env: LAKEWARDEN_KEY\n",
             "",
             "1:1: `key` is missing\n  hint: write `key: { env: LAKEWARDEN_KEY }`",
