@@ -286,7 +286,7 @@ impl Found {
         let held = self.under_hold.into_iter();
         let findings = held.map(|(what, count)| {
             let counted = what.counted(count);
-            format!("{counted} can go once the legal hold on them is lifted")
+            format!("{counted} can go once the legal hold is lifted")
         });
         Blocked {
             due: due.collect(),
@@ -358,7 +358,7 @@ mod tests {
         );
         assert_eq!(
             blocked.findings,
-            ["2 raw object versions of cart can go once the legal hold on them is lifted"]
+            ["2 raw object versions of cart can go once the legal hold is lifted"]
         );
         let mut versions: Vec<ObjectVersion> = (1..=10).map(version).collect();
         blocked.spare(&mut versions);
