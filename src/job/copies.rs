@@ -14,10 +14,10 @@ pub fn planned(policy: &LakePolicy, steps: &[Step], now: DateTime<Utc>) -> Vec<D
     let (mut aged, mut erased) = (BTreeSet::new(), BTreeSet::new());
     for step in steps {
         match &step.action {
-            Action::Retain(action) => {
-                if !(action.files.is_empty() && action.straddling.is_empty()) {
-                    aged.insert(action.dataset.as_str());
-                }
+            Action::Retain(action)
+                if !(action.files.is_empty() && action.straddling.is_empty()) =>
+            {
+                aged.insert(action.dataset.as_str());
             }
             Action::RetainCurated(action) => {
                 aged.insert(&action.table);

@@ -86,13 +86,13 @@ fn locked_objects_go_when_their_lock_ends_and_all_others_at_once() {
         "2027-02-10T00:00:00Z 1 raw object version of cart can go: locked (compliance) until then",
     ];
     assert_eq!(due(&plan, " can go"), can_go);
-    let hold = "1 raw object version of cart can go once the legal hold is lifted";
-    assert!(findings(&plan).contains(hold), "{}", findings(&plan));
+    let lifted = "1 raw object version of cart can go once the legal hold is lifted";
+    assert!(findings(&plan).contains(lifted), "{}", findings(&plan));
 
     let report = lake.run(LAST_NIGHT);
     assert_eq!(report["datasets"]["cart"]["raw_deleted"], 2);
     assert_eq!(due(&report, " can go"), can_go);
-    assert!(findings(&report).contains(hold), "{}", findings(&report));
+    assert!(findings(&report).contains(lifted), "{}", findings(&report));
     assert_eq!(left(&lake), [1, 2, 3, 4, 5, 5]);
     lake.expect_nothing_to_do(LAST_NIGHT);
     let said = lake.command(LAST_NIGHT, &["plan"]).stdout;

@@ -293,3 +293,6 @@ fn kind_of(code: &str) -> Refusal {
         _ => Refusal::Lasting,
     }
 }
+
+#[cfg(test)]
+mod tests;

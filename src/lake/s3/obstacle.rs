@@ -6,7 +6,9 @@
 use std::fmt;
 
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
-use aws_sdk_s3::types::{ObjectLockEnabled, ObjectLockLegalHoldStatus, ObjectLockMode};
+use aws_sdk_s3::types::{
+    ObjectLockEnabled, ObjectLockLegalHoldStatus, ObjectLockMode, StorageClass,
+};
 use chrono::{DateTime, Utc};
 
 use super::{ObjectVersion, ReadS3, time_of};
@@ -154,7 +156,7 @@ impl ReadS3 {
 
 /// Whether it cannot be read: by its class or, in intelligent tiering, by its tier; a restored copy can.
 fn is_archived(head: &HeadObjectOutput) -> bool {
-    let class = head.storage_class().map(|class| class.as_str());
+    let class = head.storage_class().map(StorageClass::as_str);
     let archived = class.is_some_and(|class| ARCHIVES.contains(&class));
     let restored = head
         .restore()
