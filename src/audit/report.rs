@@ -11,7 +11,7 @@ use crate::erasure::Scan;
 use crate::lake::discovery::Coverage;
 use crate::lake::hold::Hold;
 use crate::lake::ledger::Counts;
-use crate::plan::{RequestReport, megabytes, write_coverage};
+use crate::plan::{Due, RequestReport, megabytes, write_coverage};
 use crate::policy::Policies;
 
 /// What a run did.
@@ -39,6 +39,9 @@ pub struct RunReport {
     /// What keeps data although a rule would delete it.
     #[serde(default)]
     pub holds: Vec<Hold>,
+    /// From when on what had to go, and could not yet, can.
+    #[serde(default)]
+    pub due: Vec<Due>,
     /// Erasure requests that were open when the run began, the most urgent first.
     pub requests: Vec<RequestReport>,
     /// Scans for traces, by request.
@@ -128,6 +131,7 @@ impl RunReport {
             curated: BTreeMap::new(),
             purged: 0,
             holds: Vec::new(),
+            due: Vec::new(),
             requests: Vec::new(),
             scans: BTreeMap::new(),
             findings: Vec::new(),
@@ -155,6 +159,9 @@ impl fmt::Display for RunReport {
         }
         for hold in &self.holds {
             writeln!(formatter, "{hold}")?;
+        }
+        for due in &self.due {
+            writeln!(formatter, "{due}")?;
         }
         for request in &self.requests {
             writeln!(formatter, "{request}")?;

@@ -6,13 +6,14 @@ mod erasing;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::copies;
 use super::planner::Planned;
 use super::remember::remember;
 use crate::audit::report::{DatasetReport, RunReport};
 use crate::compaction;
 use crate::curation;
 use crate::erasure::request::{Erased, OpenRequest};
-use crate::lake::error::{S3Error, S3ErrorKind};
+use crate::lake::error::S3Error;
 use crate::lake::facts::{Facts, FactsError, Grace, TableFacts};
 use crate::lake::key::{Key, KeyError};
 use crate::lake::last_run::LastRun;
@@ -25,7 +26,7 @@ use crate::plan::{
     TrimLedger, shown_columns,
 };
 use crate::policy::{CuratedPolicy, DatasetPolicy, Policies, S3Location};
-use crate::retention::{self, RetentionError};
+use crate::retention::{self, Removal};
 
 /// Why a night could not be finished or reported at all.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +62,8 @@ struct Night<'a> {
     /// Whether subjects have ids that the plan did not know.
     has_new_links: bool,
     failed: BTreeSet<String>,
+    /// Steps that were carried out but for objects that could not go: nothing may build on their being gone.
+    incomplete: BTreeSet<String>,
     report: RunReport,
 }
 
@@ -78,6 +81,7 @@ pub async fn apply(
         requests,
         last,
         held: _,
+        blocked,
     } = &planned;
     let mut night = Night {
         site,
@@ -89,12 +93,14 @@ pub async fn apply(
         left_out: BTreeSet::new(),
         has_new_links: false,
         failed: BTreeSet::new(),
+        incomplete: BTreeSet::new(),
         report: RunReport::new(&site.run, site.now, &plan.digest, policies),
     };
     night.report.findings.clone_from(&plan.findings);
     night.report.failures.clone_from(&plan.failures);
     night.report.coverage.clone_from(&plan.coverage);
     night.report.holds.clone_from(&plan.holds);
+    night.report.due.clone_from(blocked);
     let is_certify = |step: &&Step| matches!(step.action, Action::Certify(_));
     for step in plan.steps.iter().filter(|step| !is_certify(step)) {
         night.step(step).await;
@@ -109,10 +115,13 @@ pub async fn apply(
     if site.may_destroy {
         forget_replaced(site).await;
     }
-    if let Err(error) = remember(site, policies, plan, facts, &night.failed).await {
+    let unfinished = &night.failed | &night.incomplete;
+    if let Err(error) = remember(site, policies, plan, facts, &unfinished).await {
         night.report.failures.push(error.to_string());
     }
     night.report.requests = night.requests_now(&plan.requests);
+    let out = copies::removed(&policies.lake, &night.report);
+    night.report.due.extend(out);
     if !plan.is_empty() {
         let place = site.places.system(&format!("reports/{}.json", site.run));
         put_json(
@@ -163,7 +172,7 @@ impl<'a> Night<'a> {
             Action::Identify(action) => self.identify(action).await,
             Action::Erase(action) => self.erase(action).await,
             Action::EraseCurated(action) => self.erase_curated(action).await,
-            Action::Retain(action) => self.retain(action).await,
+            Action::Retain(action) => self.retain(&step.id, action).await,
             Action::RetainCurated(action) => self.retain_curated(action).await,
             Action::Curate(action) => self.curate(action).await,
             Action::Abort(action) => self.abort(action).await,
@@ -236,7 +245,7 @@ impl<'a> Night<'a> {
         Ok(())
     }
 
-    async fn retain(&mut self, action: &Retain) -> Result<(), StepError> {
+    async fn retain(&mut self, step: &str, action: &Retain) -> Result<(), StepError> {
         let nothing = Tonight::default();
         let tonight = self.tonight.get(&action.dataset).unwrap_or(&nothing);
         let policy = self.policy(&action.dataset)?;
@@ -247,6 +256,10 @@ impl<'a> Night<'a> {
         report.raw_trimmed += done.raw_trimmed;
         self.report.purged += done.purged;
         self.report.findings.extend(done.blocked);
+        self.report.failures.extend(done.failed);
+        if !done.is_whole {
+            self.incomplete.insert(step.to_owned());
+        }
         if done.raw_waiting > 0 {
             self.report.findings.push(format!(
                 "{} raw objects of {} hold expired or erased events; the next plan names them",
@@ -286,17 +299,20 @@ impl<'a> Night<'a> {
     async fn clean_log(&mut self, action: &CleanLog) -> Result<(), StepError> {
         if self.site.may_destroy {
             let folder = self.folder(&action.table);
-            let gone = retention::clean_log(self.site, action, &folder).await;
-            self.count_purged(gone)?;
+            let removal = retention::clean_log(self.site, action, &folder).await?;
+            self.count_purged(removal);
         }
         Ok(())
     }
 
     async fn trim_ledger(&mut self, action: &TrimLedger) -> Result<(), StepError> {
-        if self.site.may_destroy {
+        let mut earlier = action.after.iter();
+        // What it says of an object is needed as long as the object is there.
+        let all_went = !earlier.any(|step| self.incomplete.contains(step));
+        if self.site.may_destroy && all_went {
             let policy = self.policy(&action.dataset)?;
-            let gone = retention::trim_ledger(self.site, policy, action).await;
-            self.count_purged(gone)?;
+            let removal = retention::trim_ledger(self.site, policy, action).await?;
+            self.count_purged(removal);
         }
         Ok(())
     }
@@ -319,28 +335,22 @@ impl<'a> Night<'a> {
         if !self.site.may_destroy {
             return Ok(());
         }
-        if !self.is_table(&action.owner) {
-            let bucket = &self.site.places.lake().bucket;
-            let gone = self.site.s3.delete_versions(bucket, &action.versions);
-            let gone = gone.await.map_err(RetentionError::from);
-            return self.count_purged(gone);
-        }
-        let folder = self.folder(&action.owner);
-        let grace = Grace::of(&self.policies.lake);
-        let purged = retention::purge(self.site, action, &folder, grace).await;
-        self.count_purged(purged)
+        let removal = if self.is_table(&action.owner) {
+            let folder = self.folder(&action.owner);
+            let grace = Grace::of(&self.policies.lake);
+            retention::purge(self.site, action, &folder, grace).await?
+        } else {
+            retention::remove(self.site, action).await?
+        };
+        self.count_purged(removal);
+        Ok(())
     }
 
-    fn count_purged(&mut self, outcome: Result<u64, RetentionError>) -> Result<(), StepError> {
-        match outcome {
-            Ok(purged) => self.report.purged += purged,
-            // Nothing is wrong: it goes when its lock ends, and open requests wait for it.
-            Err(RetentionError::Store(error)) if error.kind == S3ErrorKind::Locked => {
-                self.report.findings.push(error.to_string());
-            }
-            Err(error) => return Err(error.into()),
-        }
-        Ok(())
+    /// What may not go yet is no failure: it goes when its lock ends, and open requests wait for it.
+    fn count_purged(&mut self, removal: Removal) {
+        self.report.purged += removal.gone;
+        self.report.findings.extend(removal.blocked);
+        self.report.failures.extend(removal.failed);
     }
 
     /// Every event table must hold what it held, plus what was written, less what was taken out.

@@ -4,6 +4,7 @@
 //! `plan` and `run` are the same code up to the last step; only [`apply`] is given something that can write.
 
 mod apply;
+mod copies;
 mod planner;
 mod remember;
 mod uploads;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::uploads;
+use super::{copies, uploads};
 use crate::compaction;
 use crate::curation::{self, CurationError, Lineage};
 use crate::erasure::{self, Reach, inbox, request};
@@ -16,9 +16,11 @@ use crate::lake::key::{Key, KeyError};
 use crate::lake::last_run::LastRun;
 use crate::lake::s3::{ObjectVersion, ReadS3};
 use crate::lake::tables::DataFile;
-use crate::plan::{Action, Checkpoint, Guard, Plan, RequestReport, Step, guards, named_raw, seen};
+use crate::plan::{
+    Action, Checkpoint, Due, Guard, Plan, RequestReport, Step, guards, named_raw, seen,
+};
 use crate::policy::Policies;
-use crate::retention::{self, NOTHING_SPARED, RawRule, RetentionError, Spared, lifecycle};
+use crate::retention::{self, Blocked, NOTHING_SPARED, RawRule, RetentionError, Spared, lifecycle};
 use inbox::Inbox;
 use request::{OpenRequest, RequestError};
 
@@ -58,6 +60,8 @@ pub struct Planned {
     pub held: Arc<HeldPeople>,
     /// What the last run saw.
     pub last: Option<LastRun>,
+    /// From when on what cannot leave tonight can.
+    pub blocked: Vec<Due>,
 }
 
 impl Planned {
@@ -125,22 +129,36 @@ pub async fn plan(
     let spared = retention::spared(s3, lake, &raw_rules, &holds, &held, &reach.held).await?;
     let straddling = retention::straddling_files(s3, policies, &facts, &spared, now).await?;
     let lineage = curation::lineage(policies, &facts).await?;
-    let mut plan = Night {
-        policies,
-        facts: &facts,
-        requests: &requests,
-        sealed_remains: &sealed_remains,
-        inbox: &inbox,
-        raw_rules: &raw_rules,
-        straddling: &straddling,
-        spared: &spared,
-        holds: &holds,
-        now,
-        steps: Vec::new(),
-        removers: BTreeMap::new(),
-        changers: BTreeMap::new(),
+    let night = |blocked: &Blocked| {
+        Night {
+            policies,
+            facts: &facts,
+            requests: &requests,
+            sealed_remains: &sealed_remains,
+            inbox: &inbox,
+            raw_rules: &raw_rules,
+            straddling: &straddling,
+            spared: &spared,
+            holds: &holds,
+            blocked,
+            now,
+            steps: Vec::new(),
+            removers: BTreeMap::new(),
+            changers: BTreeMap::new(),
+        }
+        .plan(&reach, &lineage)
+    };
+    let mut plan = night(&Blocked::default());
+    let blocked = Blocked::look(s3, policies, &raw_rules, &plan.steps, now).await;
+    let blocked = blocked.map_err(FactsError::from)?;
+    if !blocked.is_nothing() {
+        plan = night(&blocked);
     }
-    .plan(&reach, &lineage);
+    plan.due.extend(blocked.due.iter().cloned());
+    plan.due
+        .extend(copies::planned(&policies.lake, &plan.steps, now));
+    plan.due.sort();
+    plan.findings.extend(blocked.findings);
     plan.schema = compaction::schema_changes(s3, policies, &facts, now)
         .await
         .map_err(FactsError::from)?;
@@ -160,6 +178,7 @@ pub async fn plan(
         requests,
         held: Arc::new(held),
         last: last.map_err(FactsError::from)?,
+        blocked: blocked.due,
     };
     planned.plan.guards = planned.guards(policies);
     Ok(planned)
@@ -210,6 +229,8 @@ struct Night<'a> {
     straddling: &'a BTreeMap<String, Vec<DataFile>>,
     spared: &'a BTreeMap<String, Spared>,
     holds: &'a [Hold],
+    /// What cannot leave tonight, however old it is.
+    blocked: &'a Blocked,
     now: DateTime<Utc>,
     steps: Vec<Step>,
     /// Steps that remove files of a table.
@@ -252,8 +273,9 @@ impl<'a> Night<'a> {
         let (abort, wait) = uploads::plan(&self.policies.lake, self.requests, unfinished, self.now);
         self.steps.extend(abort);
         due.extend(wait);
-        self.steps
-            .extend(erasure::plan_forgetting(self.sealed_remains));
+        let mut remains = self.sealed_remains.to_vec();
+        self.blocked.spare(&mut remains);
+        self.steps.extend(erasure::plan_forgetting(&remains));
         let earlier: Vec<String> = self
             .steps
             .iter()
@@ -278,7 +300,7 @@ impl<'a> Night<'a> {
         for policy in &self.policies.datasets {
             if let Some(facts) = self.facts.datasets.get(&policy.name) {
                 let held = Held::of(self.holds, &policy.name);
-                due.extend(retention::due(policy, facts, &held, self.now));
+                due.extend(retention::due(policy, facts, &held, self.blocked, self.now));
                 findings.extend(facts.discovery.findings.iter().cloned());
             }
         }
@@ -296,7 +318,13 @@ impl<'a> Night<'a> {
             .collect();
         plan.holds = self.holds.iter().map(Hold::shown).collect();
         plan.due = due;
-        plan.forecast = retention::forecast(self.policies, self.facts, self.holds, self.now);
+        plan.forecast = retention::forecast(
+            self.policies,
+            self.facts,
+            self.holds,
+            self.blocked,
+            self.now,
+        );
         plan.findings = findings;
         plan.failures.clone_from(&lineage.broken);
         plan
@@ -363,7 +391,7 @@ impl<'a> Night<'a> {
             let straddling = straddling.map_or(&[][..], Vec::as_slice);
             let held = Held::of(self.holds, &policy.name);
             let spared = self.spared(&policy.name);
-            let kept = retention::plan(rule, straddling, &held, spared, tonight);
+            let kept = retention::plan(rule, straddling, &held, spared, tonight, self.blocked);
             let erased = erasure::plan(policy, rule.facts, reach, self.requests, tonight, &held);
             self.push(&policy.name, erased);
             retain.push((&policy.name, kept));
@@ -433,7 +461,8 @@ impl<'a> Night<'a> {
                 continue;
             };
             let read_from = lineage.read_from(&table, &self.changers);
-            let step = retention::plan_log(&table, facts, read_from, history, self.now);
+            let step =
+                retention::plan_log(&table, facts, read_from, history, self.blocked, self.now);
             self.steps.extend(step);
         }
     }
@@ -442,10 +471,12 @@ impl<'a> Night<'a> {
         let policy = &self.policies.lake;
         let places = Places::new(&policy.location);
         let system = &self.facts.system;
-        let reports = retention::plan_reports(&places, system, policy.reports, self.now);
+        let reports =
+            retention::plan_reports(&places, system, policy.reports, self.blocked, self.now);
         self.steps.extend(reports);
         let (grace, others) = (policy.readers_grace, self.sealed_remains);
-        let replaced = retention::plan_replaced(&places, system, others, grace, self.now);
+        let replaced =
+            retention::plan_replaced(&places, system, others, grace, self.blocked, self.now);
         self.steps.extend(replaced);
         for policy in &self.policies.datasets {
             let Some(facts) = self.facts.datasets.get(&policy.name) else {
@@ -457,12 +488,20 @@ impl<'a> Night<'a> {
                 }
                 _ => None,
             });
-            let step = retention::plan_ledger(policy, facts, system, &places, tonight, self.now);
+            let step = retention::plan_ledger(
+                policy,
+                facts,
+                system,
+                &places,
+                tonight,
+                self.blocked,
+                self.now,
+            );
             self.steps.extend(step);
         }
     }
 
-    fn purge(&mut self) -> Vec<crate::plan::Due> {
+    fn purge(&mut self) -> Vec<Due> {
         let grace = self.grace();
         let mut due = Vec::new();
         let tables = self.facts.table_versions();
@@ -477,8 +516,15 @@ impl<'a> Night<'a> {
             let checkpoints = table.log.rewritten();
             orphans.extend(retention::replaced(checkpoints, grace.readers, self.now));
             let removers = self.removers.get(owner).cloned().unwrap_or_default();
-            let (step, later) =
-                retention::plan_purge(owner, table, orphans, &removers, grace, self.now);
+            let (step, later) = retention::plan_purge(
+                owner,
+                table,
+                orphans,
+                &removers,
+                grace,
+                self.blocked,
+                self.now,
+            );
             self.steps.extend(step);
             due.extend(later);
         }

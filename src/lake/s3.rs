@@ -21,6 +21,7 @@ mod delete;
 mod lifecycle;
 mod listing;
 mod object;
+mod obstacle;
 mod tags;
 
 use super::connect::Connection;
@@ -28,9 +29,11 @@ use super::error::{S3Error, S3ErrorKind};
 use super::read_only::ReadOnlyStore;
 
 pub use compose::{ONE_REQUEST, SMALLEST_PART, Source, Stretch};
+pub use delete::{Deletion, Kept};
 pub use lifecycle::{Expiration, Lifecycle, LifecycleRule, NetRule, NoncurrentExpiration};
 pub use listing::{KeyRange, sort};
 pub use object::{Object, ObjectVersion, Pick, PutIf, Upload, by_key};
+pub use obstacle::{ARCHIVES, Hindrance, ObjectLocking, Obstacle};
 pub use tags::as_query;
 
 /// Listing requests at the same time.

@@ -451,12 +451,7 @@ impl fmt::Display for Plan {
             )?;
         }
         for due in &self.due {
-            writeln!(
-                formatter,
-                "due {}: {}",
-                due.at.format("%Y-%m-%d %H:%M UTC"),
-                due.what
-            )?;
+            writeln!(formatter, "{due}")?;
         }
         for forecast in self.forecast.iter().filter(|one| !one.leaving.is_empty()) {
             writeln!(formatter, "{forecast}")?;
@@ -468,6 +463,13 @@ impl fmt::Display for Plan {
             writeln!(formatter, "cannot be planned: {failure}")?;
         }
         writeln!(formatter, "plan {}", self.digest)
+    }
+}
+
+impl fmt::Display for Due {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let at = self.at.format("%Y-%m-%d %H:%M UTC");
+        write!(formatter, "due {at}: {}", self.what)
     }
 }
 

@@ -12,6 +12,7 @@ use super::names::check_version;
 use super::pii::days_or_longer;
 use super::section::{Key, Section};
 use super::size::ByteSize;
+use super::snowflake::{self, SnowflakePolicy};
 use super::span::Span;
 use super::yaml;
 
@@ -44,6 +45,8 @@ pub struct LakePolicy {
     pub erasure: ErasurePolicy,
     /// What a run may take away unasked.
     pub guards: GuardsPolicy,
+    /// For how long Snowflake keeps what was deleted, if there are copies.
+    pub snowflake: Option<SnowflakePolicy>,
 }
 
 impl LakePolicy {
@@ -84,6 +87,7 @@ const FILE: &[Key] = &[
     Key::new("key", "{ env: LAKEWARDEN_KEY }"),
     Key::new("erasure", erasure::SAMPLE),
     Key::new("guards", guards::SAMPLE),
+    Key::new("snowflake", snowflake::SAMPLE),
 ];
 
 const KEY: &[Key] = &[
@@ -119,6 +123,10 @@ fn lake(file: &Section<'_>) -> Option<LakePolicy> {
     let key = key_source(file);
     let erasure = erasure::read(file);
     let guards = guards::read(file);
+    let snowflake = match file.find("snowflake") {
+        Some(_) => snowflake::read(file).map(Some),
+        None => Some(None),
+    };
     Some(LakePolicy {
         location: location?,
         readers_grace: readers_grace?,
@@ -131,6 +139,7 @@ fn lake(file: &Section<'_>) -> Option<LakePolicy> {
         key: key?,
         erasure: erasure?,
         guards: guards?,
+        snowflake: snowflake?,
     })
 }
 

@@ -35,6 +35,7 @@ mod names;
 mod pii;
 mod section;
 mod size;
+mod snowflake;
 mod span;
 mod spelling;
 mod yaml;
@@ -61,6 +62,7 @@ pub use lake::{KeySource, LakePolicy};
 pub use location::S3Location;
 pub use pii::{Compare, IdentifyingFields, OnErasure, PiiPolicy, Redaction, Replacement, TOGETHER};
 pub use size::ByteSize;
+pub use snowflake::SnowflakePolicy;
 pub use span::Span;
 
 use curated::PlacedCurated;

@@ -65,6 +65,7 @@ fn the_shortest_policies_take_the_defaults() {
     assert_eq!(policies.lake.readers_grace.to_string(), "24 h");
     assert_eq!(policies.lake.memory.bytes(), 512_000_000);
     assert_eq!(policies.lake.spill, None);
+    assert_eq!(policies.lake.snowflake, None);
     assert_eq!(policies.lake.uncommitted_grace.to_string(), "24 h");
     assert_eq!(policies.lake.table_history.to_string(), "30 days");
     assert_eq!(policies.lake.unfinished_uploads.to_string(), "7 days");
@@ -104,6 +105,7 @@ uncommitted_grace: 90 min
 table_history: 2 months
 unfinished_uploads: 3 days
 reports: 18 months
+snowflake: { time_travel: 90 days, fail_safe: 0 days }
 key: { file: /etc/lakewarden/key }
 ";
     let policies = parse(&[("lake.yaml", lake), ("datasets/cart.yaml", CART)]).expect("policies");
@@ -118,6 +120,9 @@ key: { file: /etc/lakewarden/key }
     assert_eq!(policies.lake.table_history.to_string(), "2 months");
     assert_eq!(policies.lake.unfinished_uploads.to_string(), "3 days");
     assert_eq!(policies.lake.reports.to_string(), "18 months");
+    let snowflake = policies.lake.snowflake.expect("copies in Snowflake");
+    assert_eq!(snowflake.time_travel.to_string(), "90 days");
+    assert!(snowflake.fail_safe.is_zero());
     assert_eq!(
         policies.lake.key,
         KeySource::File(PathBuf::from("/etc/lakewarden/key"))

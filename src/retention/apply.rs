@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::removal::{Removal, What};
 use crate::decode::{self, Record};
 use crate::lake::error::S3Error;
 use crate::lake::facts::{FactsError, Grace, TableFacts};
@@ -48,8 +49,12 @@ pub struct Retained {
     pub purged: u64,
     /// Raw objects that would have been trimmed, had the run been allowed to.
     pub raw_waiting: u64,
-    /// Raw objects that could not be trimmed, and why.
+    /// What could not go, or not be trimmed, and why.
     pub blocked: Vec<String>,
+    /// What should have gone and did not.
+    pub failed: Vec<String>,
+    /// Whether all object versions went that were to go whole.
+    pub is_whole: bool,
 }
 
 /// Takes out of a dataset what is too old. `tonight` are the raw objects compacted by earlier steps.
@@ -63,13 +68,16 @@ pub async fn apply(
         rows: drop_rows(site, policy, step).await?,
         ..Retained::default()
     };
+    let name = &policy.name;
     let bucket = &policy.raw.location.bucket;
-    done.raw_deleted = site.s3.delete_versions(bucket, &step.raw).await?;
-    let lake = site.places.lake();
-    done.purged = site
-        .s3
-        .delete_versions(&lake.bucket, &step.quarantine)
-        .await?;
+    let mut removal = delete(site, bucket, &step.raw, &What::raw(name)).await?;
+    done.raw_deleted = removal.gone;
+    let lake = &site.places.lake().bucket;
+    let quarantine = delete(site, lake, &step.quarantine, &What::quarantine(name)).await?;
+    done.purged = quarantine.gone;
+    removal.add(quarantine);
+    (done.blocked, done.failed) = (removal.blocked, removal.failed);
+    done.is_whole = done.blocked.is_empty() && done.failed.is_empty();
 
     let ledger = raw::ledger_now(site, policy).await?;
     let mut keys: BTreeSet<&str> = step
@@ -272,14 +280,13 @@ async fn commit(site: &Site, table: &mut Table, change: Change) -> Result<u64, R
     Ok(gone)
 }
 
-/// Removes for good what the step names and, where it follows other steps of this run, what they replaced;
-/// answers how many object versions.
+/// Removes for good what the step names and, where it follows other steps of this run, what they replaced.
 pub async fn purge(
     site: &Site,
     step: &Purge,
     folder: &S3Location,
     grace: Grace,
-) -> Result<u64, RetentionError> {
+) -> Result<Removal, RetentionError> {
     let facts = TableFacts::gather(site.s3.read(), Arc::clone(&site.store), folder).await?;
     let mut versions = step.versions.clone();
     if !step.after.is_empty() {
@@ -297,5 +304,22 @@ pub async fn purge(
         facts.files.iter().any(|file| file.path == path)
     };
     versions.retain(|version| !live(version));
-    Ok(site.s3.delete_versions(&folder.bucket, &versions).await?)
+    delete(site, &folder.bucket, &versions, &What::purged(&step.owner)).await
+}
+
+/// Removes for good what a step names that is about no table.
+pub async fn remove(site: &Site, step: &Purge) -> Result<Removal, RetentionError> {
+    let bucket = &site.places.lake().bucket;
+    delete(site, bucket, &step.versions, &What::purged(&step.owner)).await
+}
+
+/// Removes object versions for good; those that cannot go are told and keep nothing else.
+pub(super) async fn delete(
+    site: &Site,
+    bucket: &str,
+    versions: &[ObjectVersion],
+    what: &What,
+) -> Result<Removal, RetentionError> {
+    let deletion = site.s3.delete_what_may_go(bucket, versions).await?;
+    Ok(Removal::of(deletion, what, site.now))
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::raw::outlives;
-use super::still_there;
+use super::{Blocked, still_there};
 use crate::lake::facts::{DatasetFacts, Facts, TableFacts};
 use crate::lake::hold::{Held, Hold};
 use crate::lake::ledger::KnownObject;
@@ -16,11 +16,13 @@ use crate::policy::{DatasetPolicy, Policies, RetentionPolicy};
 /// How far ahead, in days.
 const AHEAD: [u32; 3] = [7, 30, 90];
 
-/// What leaves within 7, 30 and 90 days, each with what came before.
+/// What leaves within 7, 30 and 90 days, each with what came before; less what is `blocked`, which has dates
+/// of its own.
 pub fn forecast(
     policies: &Policies,
     facts: &Facts,
     holds: &[Hold],
+    blocked: &Blocked,
     now: DateTime<Utc>,
 ) -> Vec<Forecast> {
     let within = |days: &u32| {
@@ -31,7 +33,7 @@ pub fn forecast(
             if let Some(facts) = facts.datasets.get(&policy.name) {
                 leaving.insert(
                     policy.name.clone(),
-                    of_dataset(policy, facts, &held, now, at),
+                    of_dataset(policy, facts, &held, blocked, now, at),
                 );
             }
         }
@@ -55,6 +57,7 @@ fn of_dataset(
     policy: &DatasetPolicy,
     facts: &DatasetFacts,
     held: &Held,
+    blocked: &Blocked,
     now: DateTime<Utc>,
     at: DateTime<Utc>,
 ) -> Leaving {
@@ -65,14 +68,16 @@ fn of_dataset(
     let is_gone = |object: &KnownObject| {
         !facts.discovery.coverage.is_everything() && !outlives(policy, object, today, now)
     };
-    let objects = still_there(facts);
+    let objects = still_there(facts, blocked);
     for object in objects.filter(|object| !held.may_hold(object.first_date, object.last_date)) {
         if !outlives(policy, object, first_day, at) && !is_gone(object) {
             leaving.objects += 1;
             leaving.bytes += object.size;
         }
     }
-    for object in super::old_quarantine(policy, facts, held, at) {
+    let mut quarantine = super::old_quarantine(policy, facts, held, at);
+    blocked.spare(&mut quarantine);
+    for object in quarantine {
         leaving.objects += 1;
         leaving.bytes += object.size;
     }

@@ -12,7 +12,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 
-use super::RetentionError;
+use super::apply::delete;
+use super::removal::{Removal, What};
+use super::{Blocked, RetentionError};
 use crate::lake::facts::{DatasetFacts, Places};
 use crate::lake::ledger::{KnownObject, Ledger};
 use crate::lake::raw;
@@ -29,6 +31,7 @@ pub fn plan_ledger(
     system: &[ObjectVersion],
     places: &Places,
     tonight: Option<(&str, &Retain)>,
+    blocked: &Blocked,
     now: DateTime<Utc>,
 ) -> Option<Step> {
     if !facts.discovery.coverage.is_everything() {
@@ -40,6 +43,7 @@ pub fn plan_ledger(
     let versions: Vec<ObjectVersion> = system
         .iter()
         .filter(|version| facts.ledger.is_before(&version.key, &folder, from))
+        .filter(|version| !blocked.holds(version))
         .cloned()
         .collect();
     let name = &policy.name;
@@ -119,18 +123,21 @@ fn is_young(policy: &DatasetPolicy, known: &KnownObject, now: DateTime<Utc>) -> 
     policy.beside.ledger.after(known.at) > now || last >= keep_from
 }
 
-/// Carries out a step; answers how many object versions went.
+/// Carries out a step; tells what stays.
 pub async fn trim_ledger(
     site: &Site,
     policy: &DatasetPolicy,
     step: &TrimLedger,
-) -> Result<u64, RetentionError> {
+) -> Result<Removal, RetentionError> {
     let folder = site.places.ledger(&policy.name);
     Ledger::begin(&site.s3, &folder, step.from, &site.run, site.now).await?;
     // From there on it has to be whole before anything goes.
     raw::ledger_now(site, policy).await?;
-    Ok(site
-        .s3
-        .delete_versions(&folder.bucket, &step.versions)
-        .await?)
+    delete(
+        site,
+        &folder.bucket,
+        &step.versions,
+        &What::ledger(&policy.name),
+    )
+    .await
 }

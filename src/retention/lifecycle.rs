@@ -20,16 +20,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::stream::{self, StreamExt};
 
 use crate::lake::hold::Hold;
-use crate::lake::s3::{Expiration, Lifecycle, LifecycleRule, ReadS3};
+use crate::lake::s3::{ARCHIVES, Expiration, Lifecycle, LifecycleRule, ReadS3};
 use crate::policy::Policies;
 
 pub use net::{Configuration, net};
 use place::{COMPACTED_WITHIN, Place};
 
 const BUCKETS_AT_ONCE: usize = 8;
-
-/// Storage classes that cannot be read before an object is restored.
-const ARCHIVES: [&str; 2] = ["GLACIER", "DEEP_ARCHIVE"];
 
 /// What each bucket of the policies tells of its rules, in one request a bucket.
 pub async fn read(s3: &ReadS3, policies: &Policies) -> BTreeMap<String, Lifecycle> {

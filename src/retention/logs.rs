@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::RetentionError;
+use super::apply::delete;
+use super::removal::{Removal, What};
+use super::{Blocked, RetentionError};
 use crate::lake::facts::TableFacts;
 use crate::lake::site::Site;
 use crate::lake::tables::Table;
@@ -23,10 +25,12 @@ pub fn plan_log(
     facts: &TableFacts,
     read_from: Option<u64>,
     history: Span,
+    blocked: &Blocked,
     now: DateTime<Utc>,
 ) -> Option<Step> {
     let from = facts.log.needed_from(history.before(now), read_from)?;
-    let versions = facts.log.before(from);
+    let mut versions = facts.log.before(from);
+    blocked.spare(&mut versions);
     (!versions.is_empty()).then(|| Step {
         id: format!("clean-log-{table}"),
         why: format!(
@@ -43,17 +47,20 @@ pub fn plan_log(
     })
 }
 
-/// Carries out a step for the table in `folder`; answers how many object versions went.
+/// Carries out a step for the table in `folder`; tells what stays.
 pub async fn clean_log(
     site: &Site,
     step: &CleanLog,
     folder: &S3Location,
-) -> Result<u64, RetentionError> {
+) -> Result<Removal, RetentionError> {
     let table = Table::open_at(Arc::clone(&site.store), folder, step.from).await?;
     table.files()?;
     table.tombstones().await?;
-    Ok(site
-        .s3
-        .delete_versions(&folder.bucket, &step.versions)
-        .await?)
+    delete(
+        site,
+        &folder.bucket,
+        &step.versions,
+        &What::log(&step.table),
+    )
+    .await
 }

@@ -7,12 +7,14 @@
 //! goes with its current one: what its consumer replaced before it was ever compacted counts as withdrawn.
 
 mod apply;
+mod blocked;
 mod forecast;
 mod ledger;
 pub mod lifecycle;
 mod logs;
 mod own_files;
 mod raw;
+mod removal;
 mod spared;
 mod straddling;
 mod uploads;
@@ -29,24 +31,28 @@ use crate::lake::tables::DataFile;
 use crate::plan::{Action, Due, Purge, Retain, RetainCurated, Step, megabytes, total_size};
 use crate::policy::{CuratedPolicy, DatasetPolicy};
 
-pub use apply::{Retained, RetentionError, apply, apply_curated, purge};
+pub use apply::{Retained, RetentionError, apply, apply_curated, purge, remove};
+pub use blocked::Blocked;
 pub use forecast::forecast;
 pub use ledger::{plan_ledger, trim_ledger};
 pub use logs::{clean_log, plan_log};
 pub use own_files::{plan_replaced, plan_reports, replaced};
 pub use raw::{RawRule, due_keys};
+pub use removal::Removal;
 pub use spared::{NOTHING_SPARED, Rest, Spared, spared};
 pub use straddling::{raw_rules, straddling_files};
 pub use uploads::abandoned;
 
 /// The step that takes out of a dataset what is too old. `straddling` are the table files of the line's own
-/// day that hold older rows; `compactions` are tonight's, which may bring more to trim.
+/// day that hold older rows; `compactions` are tonight's, which may bring more to trim. What is `blocked`
+/// stays.
 pub fn plan(
     raw_rule: &RawRule<'_>,
     straddling: &[DataFile],
     held: &Held,
     spared: &Spared,
     compactions: &[String],
+    blocked: &Blocked,
 ) -> Option<Step> {
     let RawRule {
         policy, facts, now, ..
@@ -63,9 +69,12 @@ pub fn plan(
         straddling
     };
     let (raw, trim) = raw_rule.fates(held);
-    let (raw, trim) = less_spared(raw, trim, spared);
+    let (mut raw, mut trim) = less_spared(raw, trim, spared);
     let mut quarantine = old_quarantine(policy, facts, held, now);
     quarantine.retain(|version| !spared.quarantine.contains(&version.key));
+    for versions in [&mut raw, &mut trim, &mut quarantine] {
+        blocked.spare(versions);
+    }
     let nothing = files.is_empty()
         && partly.is_empty()
         && straddling.is_empty()
@@ -157,17 +166,19 @@ pub fn plan_curated(
 }
 
 /// The step that removes for good what a table no longer uses, and what will be due later. `removers` are
-/// tonight's steps that remove files.
+/// tonight's steps that remove files. What is `blocked` stays.
 pub fn plan_purge(
     owner: &str,
     facts: &TableFacts,
     orphans: Vec<ObjectVersion>,
     removers: &[String],
     grace: Grace,
+    blocked: &Blocked,
     now: DateTime<Utc>,
 ) -> (Option<Step>, Option<Due>) {
     let (mut versions, later) = facts.purgeable(now, grace);
     versions.extend(orphans);
+    blocked.spare(&mut versions);
     let due = later.iter().min().map(|at| Due {
         at: *at,
         what: format!("purge {} replaced files of {owner}", later.len()),
@@ -262,6 +273,7 @@ pub fn due(
     policy: &DatasetPolicy,
     facts: &DatasetFacts,
     held: &Held,
+    blocked: &Blocked,
     now: DateTime<Utc>,
 ) -> Vec<Due> {
     let mut due = Vec::new();
@@ -276,7 +288,7 @@ pub fn due(
         });
     }
     if let Some(keep) = policy.raw.keep {
-        let next = still_there(facts)
+        let next = still_there(facts, blocked)
             .filter(|compacted| !compacted.damaged)
             .filter(|compacted| !held.may_hold(compacted.first_date, compacted.last_date))
             .map(|compacted| keep.after(compacted.at))
@@ -290,11 +302,16 @@ pub fn due(
     due
 }
 
-/// What the ledger says of raw objects that are there or, where not all were looked for, may be.
-fn still_there(facts: &DatasetFacts) -> Box<dyn Iterator<Item = &KnownObject> + '_> {
+/// What the ledger says of raw objects that are there or, where not all were looked for, may be; less those
+/// that are `blocked`.
+fn still_there<'a>(
+    facts: &'a DatasetFacts,
+    blocked: &'a Blocked,
+) -> Box<dyn Iterator<Item = &'a KnownObject> + 'a> {
     if !facts.discovery.coverage.is_everything() {
         return Box::new(facts.ledger.known().map(|(_, known)| known));
     }
-    let current = facts.raw.iter().filter(|version| version.latest);
+    let current = facts.raw.iter();
+    let current = current.filter(|version| version.latest && !blocked.holds(version));
     Box::new(current.filter_map(|version| facts.ledger.compacted(&version.key, &version.etag)))
 }

@@ -10,6 +10,7 @@
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 
+use super::Blocked;
 use crate::lake::facts::Places;
 use crate::lake::s3::{ObjectVersion, by_key};
 use crate::plan::{Action, Purge, Step, megabytes, total_size};
@@ -30,6 +31,7 @@ pub fn plan_reports(
     places: &Places,
     system: &[ObjectVersion],
     keep: Span,
+    blocked: &Blocked,
     now: DateTime<Utc>,
 ) -> Option<Step> {
     let folder = places.system("reports/").prefix;
@@ -37,7 +39,8 @@ pub fn plan_reports(
         let run = version.key.strip_prefix(&folder).and_then(time_of_run);
         run.is_some_and(|at| keep.after(at) <= now)
     };
-    let versions: Vec<ObjectVersion> = system.iter().filter(is_old).cloned().collect();
+    let mut versions: Vec<ObjectVersion> = system.iter().filter(is_old).cloned().collect();
+    blocked.spare(&mut versions);
     (!versions.is_empty()).then(|| Step {
         id: "purge-reports".into(),
         why: format!(
@@ -60,6 +63,7 @@ pub fn plan_replaced(
     system: &[ObjectVersion],
     others: &[ObjectVersion],
     grace: Span,
+    blocked: &Blocked,
     now: DateTime<Utc>,
 ) -> Option<Step> {
     let folders = WRITTEN_IN_PLACE.map(|folder| places.system(folder).prefix);
@@ -69,6 +73,7 @@ pub fn plan_replaced(
     });
     let mut versions = replaced(in_place, grace, now);
     versions.retain(|version| !others.contains(version));
+    blocked.spare(&mut versions);
     (!versions.is_empty()).then(|| Step {
         id: "purge-replaced".into(),
         why: format!(
@@ -148,13 +153,22 @@ mod tests {
         let system = system.map(stored);
         let places = Places::new(&"s3://acme/lake/".parse().unwrap());
         let keep = "2 years".parse().unwrap();
-        let step = plan_reports(&places, &system, keep, at("2026-11-20T03:00:00Z"));
+        let step = plan_reports(
+            &places,
+            &system,
+            keep,
+            &Blocked::default(),
+            at("2026-11-20T03:00:00Z"),
+        );
         let Some(Action::Purge(purge)) = step.map(|step| step.action) else {
             panic!("one is two years old");
         };
         assert_eq!(purge.versions, system[..1]);
         let earlier = at("2026-11-20T02:59:59Z");
-        assert_eq!(plan_reports(&places, &system, keep, earlier), None);
+        assert_eq!(
+            plan_reports(&places, &system, keep, &Blocked::default(), earlier),
+            None
+        );
     }
 
     /// Versions of a key, newest first, by the time at which they were written; `x` before it for a marker.
@@ -212,13 +226,20 @@ mod tests {
             .collect();
         let places = Places::new(&"s3://acme/lake/".parse().unwrap());
         let (grace, now) = ("24 h".parse().unwrap(), at("2026-11-20T03:00:00Z"));
-        let step = plan_replaced(&places, &system, &[], grace, now);
+        let step = plan_replaced(&places, &system, &[], grace, &Blocked::default(), now);
         let Some(Action::Purge(purge)) = step.map(|step| step.action) else {
             panic!("a request was replaced");
         };
         assert_eq!(purge.versions, system[5..6]);
         assert_eq!(
-            plan_replaced(&places, &system, &system[5..6], grace, now),
+            plan_replaced(
+                &places,
+                &system,
+                &system[5..6],
+                grace,
+                &Blocked::default(),
+                now
+            ),
             None
         );
     }

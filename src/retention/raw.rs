@@ -74,7 +74,7 @@ impl RawRule<'_> {
 
     /// Whether a version holds records that must go. An older one counts too: a run may have died between
     /// writing its successor and deleting it.
-    fn must_trim(&self, version: &ObjectVersion) -> bool {
+    pub fn must_trim(&self, version: &ObjectVersion) -> bool {
         let compacted = self.facts.ledger.compacted(&version.key, &version.etag);
         compacted.is_some_and(|compacted| {
             let ledger = &self.facts.ledger;
@@ -141,12 +141,23 @@ pub fn outlives(
         .raw
         .keep
         .is_none_or(|keep| keep.after(compacted.at) > now);
-    let young = match compacted.last_date {
-        Some(last) if !compacted.has_broken => last >= keep_from,
+    kept_on && last_day(compacted) >= keep_from
+}
+
+/// The day of the newest event in an object.
+fn last_day(compacted: &KnownObject) -> NaiveDate {
+    match compacted.last_date {
+        Some(last) if !compacted.has_broken => last,
         // Of what has no readable time the day of compaction stands in for the age.
-        _ => compacted.at.date_naive() >= keep_from,
-    };
-    kept_on && young
+        _ => compacted.at.date_naive(),
+    }
+}
+
+/// When an object that is not damaged can go whole: from then on it no longer [`outlives`].
+pub fn goes_at(policy: &DatasetPolicy, compacted: &KnownObject) -> DateTime<Utc> {
+    let by_age = policy.retention.leaves_at(last_day(compacted));
+    let keep = policy.raw.keep;
+    keep.map_or(by_age, |keep| keep.after(compacted.at).min(by_age))
 }
 
 fn holds_what_goes(compacted: &KnownObject, keep_from: NaiveDate) -> bool {

@@ -34,6 +34,7 @@ mod killed;
 mod late_and_again;
 mod ledger;
 mod lifecycle;
+mod locked;
 mod own_files;
 mod put_back;
 mod real_lake;

@@ -110,6 +110,42 @@ fn the_lake_needs_a_place_and_a_key() {
 }
 
 #[test]
+fn snowflake_keeps_only_what_it_can_be_set_to() {
+    let table = [
+        (
+            "{ time_travel: 91 days }",
+            "2:27: `time_travel` under `snowflake` cannot be `91 days`: Snowflake keeps 0 days to 90 days\n  \
+             hint: write `time_travel: 1 day`",
+        ),
+        (
+            "{ time_travel: 24 h }",
+            "2:27: `time_travel` under `snowflake` cannot be `24 h`: Snowflake keeps 0 days to 90 days\n  \
+             hint: write `time_travel: 1 day`",
+        ),
+        (
+            "{ fail_safe: 1 day }",
+            "2:25: `fail_safe` under `snowflake` cannot be `1 day`: Snowflake keeps 7 days, or 0 days for \
+             transient tables\n  hint: write `fail_safe: 7 days`",
+        ),
+        (
+            "{ failsafe: 7 days }",
+            "2:14: unknown key `failsafe` under `snowflake`\n  \
+             hint: did you mean `fail_safe`? write `fail_safe: 7 days`",
+        ),
+        (
+            "8 days",
+            "2:12: `snowflake` must hold keys of its own\n  \
+             hint: write `snowflake: { time_travel: 1 day, fail_safe: 7 days }`",
+        ),
+    ];
+    for (section, refusal) in table {
+        let line = format!("version: 1\nsnowflake: {section}\n");
+        let told = lake_refusal(&LAKE.replace("version: 1\n", &line));
+        assert_eq!(told, format!("lake.yaml:{refusal}"));
+    }
+}
+
+#[test]
 fn a_key_that_stands_in_the_policy_is_not_repeated() {
     let secret = "9f86d081884c7d65-9a2feaa0c55ad015";
     for key in [

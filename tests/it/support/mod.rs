@@ -3,6 +3,7 @@
 pub mod command;
 pub mod denying;
 pub mod events;
+pub mod failing;
 pub mod inventory;
 pub mod lake;
 pub mod lifecycle;

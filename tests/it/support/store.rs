@@ -9,7 +9,7 @@ use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_s3::primitives::DateTimeFormat;
 use aws_sdk_s3::types::{
     BucketVersioningStatus, LifecycleRule, ObjectLockConfiguration, ObjectLockEnabled,
-    ServerSideEncryption, StorageClass, VersioningConfiguration,
+    ObjectLockLegalHold, ServerSideEncryption, StorageClass, VersioningConfiguration,
 };
 use chrono::{DateTime, Utc};
 use lakewarden::embedded::EmbeddedS3;
@@ -206,6 +206,14 @@ impl Store {
             .object_lock_mode(mode.into())
             .object_lock_retain_until_date(until)
             .send();
+        self.runtime.block_on(sent).unwrap();
+    }
+
+    /// Puts the current version under a legal hold (`ON`), or takes it away (`OFF`).
+    pub fn set_legal_hold(&self, bucket: &str, key: &str, status: &str) {
+        let hold = ObjectLockLegalHold::builder().status(status.into()).build();
+        let request = self.client.put_object_legal_hold().bucket(bucket).key(key);
+        let sent = request.legal_hold(hold).send();
         self.runtime.block_on(sent).unwrap();
     }
 

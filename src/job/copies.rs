@@ -1,0 +1,146 @@
+//! From when on what leaves the tables tonight is out of Snowflake too. Copies there are outside the lake:
+//! somebody deletes the rows, and Snowflake keeps them for Time Travel and then for Fail-safe.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+
+use crate::audit::report::RunReport;
+use crate::plan::{Action, Due, Step};
+use crate::policy::LakePolicy;
+
+/// For what `steps` would remove.
+pub fn planned(policy: &LakePolicy, steps: &[Step], now: DateTime<Utc>) -> Vec<Due> {
+    let (mut aged, mut erased) = (BTreeSet::new(), BTreeSet::new());
+    for step in steps {
+        match &step.action {
+            Action::Retain(action)
+                if !(action.files.is_empty() && action.straddling.is_empty()) =>
+            {
+                aged.insert(action.dataset.as_str());
+            }
+            Action::RetainCurated(action) => {
+                aged.insert(&action.table);
+            }
+            Action::Erase(action) if !action.files.is_empty() => {
+                erased.insert(action.dataset.as_str());
+            }
+            Action::EraseCurated(action) if !action.files.is_empty() => {
+                erased.insert(&action.table);
+            }
+            _ => {}
+        }
+    }
+    due(policy, &aged, &erased, now)
+}
+
+/// For what a run removed.
+pub fn removed(policy: &LakePolicy, report: &RunReport) -> Vec<Due> {
+    let (mut aged, mut erased) = (BTreeSet::new(), BTreeSet::new());
+    let datasets = report.datasets.iter();
+    let datasets = datasets.map(|(name, done)| (name, done.retired_rows, done.erased_rows));
+    let curated = report.curated.iter();
+    let curated = curated.map(|(name, done)| (name, done.retired_rows, done.erased_rows));
+    for (name, retired_rows, erased_rows) in datasets.chain(curated) {
+        if retired_rows > 0 {
+            aged.insert(name.as_str());
+        }
+        if erased_rows > 0 {
+            erased.insert(name.as_str());
+        }
+    }
+    due(policy, &aged, &erased, report.now)
+}
+
+fn due(
+    policy: &LakePolicy,
+    aged: &BTreeSet<&str>,
+    erased: &BTreeSet<&str>,
+    now: DateTime<Utc>,
+) -> Vec<Due> {
+    let Some(snowflake) = policy.snowflake else {
+        return Vec::new();
+    };
+    let at = snowflake.fail_safe.after(snowflake.time_travel.after(now));
+    let mut due = Vec::new();
+    for (tables, how) in [(aged, "leave by age"), (erased, "are erased")] {
+        if tables.is_empty() {
+            continue;
+        }
+        let tables: Vec<&str> = tables.iter().copied().collect();
+        due.push(Due {
+            at,
+            what: format!(
+                "rows of {} that {how} tonight are out of Snowflake's Time Travel and Fail-safe, if they are \
+                 deleted there today",
+                tables.join(", ")
+            ),
+        });
+    }
+    due
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::report::{CuratedReport, DatasetReport};
+    use crate::policy::Policies;
+
+    fn policies(more: &str) -> Policies {
+        let lake = format!("version: 1\nlake: s3://lake/\nkey: {{ env: KEY }}\n{more}");
+        let cart = "version: 1\ndataset: cart\nraw: { location: s3://raw/t/ }\nevents: { time: at }\n\
+                    table: { sort_by: [id] }\nretention: { keep: 2 years }\npii: none\n";
+        let files = [
+            ("lake.yaml".to_owned(), lake),
+            ("datasets/cart.yaml".to_owned(), cart.to_owned()),
+        ];
+        Policies::parse(&files).unwrap()
+    }
+
+    fn report(policies: &Policies) -> RunReport {
+        let now = "2026-11-20T03:00:00Z".parse().unwrap();
+        let mut report = RunReport::new("run", now, "plan", policies);
+        let cart = DatasetReport {
+            retired_rows: 2,
+            erased_rows: 1,
+            ..DatasetReport::default()
+        };
+        let funnel = CuratedReport {
+            retired_rows: 1,
+            ..CuratedReport::default()
+        };
+        report.datasets.insert("cart".into(), cart);
+        report
+            .datasets
+            .insert("payment".into(), DatasetReport::default());
+        report.curated.insert("funnel".into(), funnel);
+        report
+    }
+
+    #[test]
+    fn rows_are_out_of_snowflake_after_time_travel_and_fail_safe() {
+        let told = |more: &str| {
+            let policies = policies(more);
+            let due = removed(&policies.lake, &report(&policies));
+            let lines = due.iter().map(ToString::to_string);
+            lines.collect::<Vec<String>>()
+        };
+        let lines = |at: &str| {
+            [("cart, funnel", "leave by age"), ("cart", "are erased")].map(|(tables, how)| {
+                format!(
+                    "due {at} 03:00 UTC: rows of {tables} that {how} tonight are out of Snowflake's Time Travel \
+                     and Fail-safe, if they are deleted there today"
+                )
+            })
+        };
+        assert_eq!(
+            told("snowflake: { time_travel: 1 day }\n"),
+            lines("2026-11-28")
+        );
+        let longest = "snowflake: { time_travel: 90 days, fail_safe: 7 days }\n";
+        assert_eq!(told(longest), lines("2027-02-25"));
+        let transient = "snowflake: { time_travel: 0 days, fail_safe: 0 days }\n";
+        assert_eq!(told(transient), lines("2026-11-20"));
+        assert_eq!(told(""), [""; 0]);
+    }
+}
