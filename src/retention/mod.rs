@@ -277,8 +277,10 @@ pub fn due(
     now: DateTime<Utc>,
 ) -> Vec<Due> {
     let mut due = Vec::new();
+    let first_day = policy.retention.horizon(now).first_day();
     let days = facts.events.files.iter().map(|file| file.event_date);
-    if let Some(first) = days.filter(|day| !held.holds(*day)).min() {
+    let staying = days.filter(|day| *day >= first_day && !held.holds(*day));
+    if let Some(first) = staying.min() {
         due.push(Due {
             at: policy.retention.leaves_at(first),
             what: format!(

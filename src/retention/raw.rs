@@ -44,8 +44,18 @@ impl RawRule<'_> {
                 .iter()
                 .find(|version| version.latest && !version.marker);
             let Some(current) = current else {
-                // Deleted by its owner: what is left goes by the rule for what was in it.
-                let goes = versions.iter().filter(|version| !self.stays(version));
+                // Deleted by its owner: what is left goes by the rule for what was in it, markers once they
+                // hide nothing.
+                let hidden = versions.iter().filter(|version| !version.marker);
+                let hides_something = hidden.clone().any(|version| self.stays(version));
+                let goes = versions.iter().filter(|version| {
+                    let stays = if version.marker {
+                        hides_something
+                    } else {
+                        self.stays(version)
+                    };
+                    !stays
+                });
                 gone.extend(goes.map(|version| (*version).clone()));
                 continue;
             };
@@ -64,7 +74,7 @@ impl RawRule<'_> {
         (gone, trimmed)
     }
 
-    /// Whether a version under a delete marker stays: markers and what was never compacted do.
+    /// Whether a version under a delete marker stays: what was never compacted does.
     fn stays(&self, version: &ObjectVersion) -> bool {
         let compacted = self.facts.ledger.compacted(&version.key, &version.etag);
         compacted.is_none_or(|compacted| {

@@ -345,3 +345,38 @@ fn the_forecast_says_what_the_nights_to_come_take() {
         assert_eq!(&forecast(7)[dataset]["events"], retired, "{dataset}");
     }
 }
+
+#[test]
+fn a_delete_marker_goes_with_the_last_version_that_it_hides() {
+    let lake = Lake::empty();
+    let of = |time: &str| lines(&[event("cart", BOB, time)]);
+    let keys = [0, 10].map(|start| raw_key("cart", 0, start));
+    let store = lake.store(NOW);
+    for (key, time) in keys
+        .iter()
+        .zip(["2024-11-20T10:00:00Z", "2026-11-19T10:00:00Z"])
+    {
+        store.put(bucket("cart"), key, of(time));
+    }
+    drop(store);
+    lake.run(NOW);
+    let store = lake.store(NOW);
+    for key in &keys {
+        store.delete(bucket("cart"), key);
+    }
+    drop(store);
+    let left = || {
+        let store = lake.store(NOW);
+        (
+            store.versions(bucket("cart"), "").len(),
+            store.markers(bucket("cart")),
+        )
+    };
+    assert_eq!(left(), (2, keys.to_vec()));
+    lake.run(NEXT_NIGHT);
+    assert_eq!(left(), (1, vec![keys[1].clone()]));
+    lake.expect_nothing_to_do(NEXT_NIGHT);
+    lake.run("2026-12-24T03:00:00Z");
+    assert_eq!(left(), (0, vec![]), "30 days after compaction");
+    lake.expect_nothing_to_do("2026-12-24T03:00:00Z");
+}

@@ -245,6 +245,18 @@ impl Store {
         })
     }
 
+    /// Keys of the delete markers in a bucket.
+    pub fn markers(&self, bucket: &str) -> Vec<String> {
+        self.runtime.block_on(async {
+            let listed = self.client.list_object_versions().bucket(bucket).send();
+            let markers = listed.await.unwrap().delete_markers.unwrap_or_default();
+            markers
+                .into_iter()
+                .filter_map(|marker| marker.key)
+                .collect()
+        })
+    }
+
     /// The current object, if there is one.
     pub fn current(&self, bucket: &str, key: &str) -> Option<Vec<u8>> {
         let mut versions = self.versions(bucket, key);
