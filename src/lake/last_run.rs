@@ -26,6 +26,8 @@ pub struct LastRun {
     pub now: DateTime<Utc>,
     /// By dataset or curated table.
     pub tables: BTreeMap<String, KnownTable>,
+    /// How long other things are kept, as the policies word it; what is kept forever is not in it.
+    pub spans: BTreeMap<String, String>,
 }
 
 /// What a run saw of a table.
@@ -35,8 +37,6 @@ pub struct KnownTable {
     pub keep: String,
     /// Where the days are counted.
     pub zone: String,
-    /// How long raw objects are; none: forever, or there are none.
-    pub raw_keep: Option<String>,
     /// Its version, if there was a table.
     pub table: Option<u64>,
     /// Whether raw objects were there and stayed.
@@ -50,6 +50,7 @@ impl LastRun {
             version: FORMAT,
             now,
             tables: BTreeMap::new(),
+            spans: BTreeMap::new(),
         }
     }
 

@@ -4,7 +4,7 @@
 //! clock that jumped, a bucket that was listed with the wrong prefix. Each guard says what is unusual; the
 //! person who finds it right gives the plan's digest. Pure: what the last run saw was read before.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use chrono::{DateTime, NaiveDate, Utc};
@@ -15,7 +15,7 @@ use crate::lake::facts::{Facts, TableFacts};
 use crate::lake::last_run::{KnownTable, LastRun};
 use crate::lake::s3::ObjectVersion;
 use crate::lake::tables::DataFile;
-use crate::policy::{DatasetPolicy, Policies, RetentionPolicy, Span};
+use crate::policy::{Policies, RetentionPolicy, Span};
 
 /// Something unusual that a person has to look at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -118,10 +118,8 @@ impl Watch<'_> {
             if let Some(before) = known.retention() {
                 self.shorter_keep(name, before, retention);
             }
-            if let Some(policy) = self.policies.dataset(name) {
-                self.shorter_raw_keep(policy, known);
-            }
         }
+        self.shorter_spans(last);
     }
 
     fn shorter_keep(&mut self, name: &str, before: RetentionPolicy, after: RetentionPolicy) {
@@ -144,23 +142,26 @@ impl Watch<'_> {
         self.push(GuardKind::ShorterPolicy, what);
     }
 
-    fn shorter_raw_keep(&mut self, policy: &DatasetPolicy, known: &KnownTable) {
-        let Some(keep) = policy.raw.keep else {
-            return;
-        };
-        let before = known.raw_keep.as_ref().map(|keep| keep.parse());
-        let is_shorter = match before {
-            None => true,
-            Some(Ok(before)) => keep.before(self.now) > Span::before(before, self.now),
-            Some(Err(_)) => false,
-        };
-        if is_shorter {
-            let kept = known.raw_keep.as_deref().unwrap_or("forever");
-            let what = format!(
-                "raw objects of {} were kept {kept} at the last run and are kept {keep} after compaction now",
-                policy.name
-            );
-            self.push(GuardKind::ShorterPolicy, what);
+    fn shorter_spans(&mut self, last: &LastRun) {
+        let rows = rules(self.policies).map(|(name, rule)| (name, rule.keep));
+        let rows: BTreeMap<&str, Span> = rows.collect();
+        for (name, what, keep) in spans(self.policies) {
+            // Nothing beside rows is kept longer than these: what follows them was told with them.
+            if rows.get(name) == Some(&keep) {
+                continue;
+            }
+            let before = last.spans.get(&what);
+            let is_shorter = match before.map(|before| before.parse::<Span>()) {
+                None => true,
+                Some(Ok(before)) => keep.before(self.now) > before.before(self.now),
+                Some(Err(_)) => false,
+            };
+            if is_shorter {
+                let kept = before.map_or("forever", String::as_str);
+                let what =
+                    format!("{what} were kept {kept} at the last run and are kept {keep} now");
+                self.push(GuardKind::ShorterPolicy, what);
+            }
         }
     }
 
@@ -281,22 +282,45 @@ fn rules(policies: &Policies) -> impl Iterator<Item = (&str, RetentionPolicy)> {
         .chain(curated.map(|policy| (policy.table.as_str(), policy.retention)))
 }
 
+/// How long what is not rows is kept: of which table, what it is, in words.
+fn spans(policies: &Policies) -> Vec<(&str, String, Span)> {
+    let mut spans = Vec::new();
+    for policy in &policies.datasets {
+        let name = policy.name.as_str();
+        if let Some(keep) = policy.raw.keep {
+            spans.push((
+                name,
+                format!("raw objects of {name}, once compacted,"),
+                keep,
+            ));
+        }
+        let (quarantine, ledger) = (policy.beside.quarantine, policy.beside.ledger);
+        spans.push((name, format!("broken records of {name}"), quarantine));
+        spans.push((name, format!("ledger segments of {name}"), ledger));
+    }
+    spans.push(("", "run reports".to_owned(), policies.lake.reports));
+    spans.push(("", "logs of tables".to_owned(), policies.lake.table_history));
+    spans
+}
+
 /// What the run that carries out `plan` will leave for the next one's guards.
 pub fn seen(policies: &Policies, facts: &Facts, last: Option<&LastRun>, plan: &Plan) -> LastRun {
     let mut seen = LastRun::new(plan.now);
     for (name, retention) in rules(policies) {
         let before = last.and_then(|last| last.tables.get(name));
-        let raw_keep = policies.dataset(name).and_then(|policy| policy.raw.keep);
         let known = KnownTable {
             keep: retention.keep.to_string(),
             zone: retention.zone.to_string(),
-            raw_keep: raw_keep.map(|keep| keep.to_string()),
             table: facts.table(name).and_then(TableFacts::version),
             has_raw: has_raw(facts, plan, name)
                 .unwrap_or_else(|| before.is_some_and(|before| before.has_raw)),
         };
         seen.tables.insert(name.to_owned(), known);
     }
+    let spans = spans(policies).into_iter();
+    seen.spans = spans
+        .map(|(_, what, keep)| (what, keep.to_string()))
+        .collect();
     seen
 }
 

@@ -41,7 +41,7 @@ fn it_says_what_was_done_and_who_still_has_to_act() {
     let said = [
         "--reference",
         "DSR <7>",
-        "--identity-checked-by",
+        "--identity-checked",
         "Eve",
         "--approved-by",
         "Dan",

@@ -134,7 +134,7 @@ fn who_said_what_is_kept_with_the_request() {
         "-",
         "--reference",
         "DSR-2026-117",
-        "--identity-checked-by",
+        "--identity-checked",
         "front desk",
         "--approved-by",
         "dpo",

@@ -153,10 +153,24 @@ fn raw_objects_that_are_newly_to_go() {
         "keep: 1 days after",
     );
     let words = [
-        "raw objects of cart were kept 30 days at the last run and are kept 1 day after compaction now",
+        "raw objects of cart, once compacted, were kept 30 days at the last run and are kept 1 day now",
     ];
     stopped_then_confirmed(&lake, NEXT_NIGHT, "shorter_policy", &words);
     assert!(lake.store(NOW).versions(bucket("cart"), "").is_empty());
+}
+
+#[test]
+fn what_is_not_events_and_is_kept_shorter() {
+    let lake = looked_after();
+    lake.change_policy("lake.yaml", "reports: 2 years", "reports: 30 days");
+    let keep = "  keep: 2 years\n";
+    let shorter = format!("{keep}  quarantine: 90 days\n");
+    lake.change_policy("datasets/cart.yaml", keep, &shorter);
+    let words = [
+        "run reports were kept 2 years at the last run and are kept 30 days now",
+        "broken records of cart were kept 2 years at the last run and are kept 90 days now",
+    ];
+    stopped_then_confirmed(&lake, NEXT_NIGHT, "shorter_policy", &words);
 }
 
 #[test]

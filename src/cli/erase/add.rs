@@ -33,7 +33,7 @@ pub struct Add {
     #[arg(long, value_name = "TEXT")]
     reference: Option<String>,
     /// Who made sure that the subject is who they say.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long = "identity-checked", value_name = "BY")]
     identity_checked_by: Option<String>,
     /// Who approved the request.
     #[arg(long, value_name = "NAME")]
