@@ -42,7 +42,10 @@ pub async fn apply(
     facts: &Facts,
 ) -> Result<Curated, CurationError> {
     let inputs = inputs(policy)?;
-    let days = match (staleness(policy, &inputs, facts).await?, &step.days) {
+    let days = match (
+        staleness(policy, &inputs, facts, &step.held).await?,
+        &step.days,
+    ) {
         (Staleness::Waiting(_), _) => return Ok(Curated::default()),
         (Staleness::Fresh, _) => {
             note_inputs(site, policy, &inputs, facts).await?;
@@ -55,7 +58,9 @@ pub async fn apply(
     check(policy, &rows).await?;
     let keep_from = policy.retention.horizon(site.now).first_day();
     let mut parts = partitions(policy, &rows)?;
-    parts.retain(|day, _| *day >= keep_from);
+    // What is too old is left to retention: of a held person something may stay there.
+    let is_made = |day: NaiveDate| day >= keep_from && !step.held.holds(day);
+    parts.retain(|day, _| is_made(*day));
     let other_day = days
         .as_ref()
         .and_then(|days| parts.keys().find(|day| !days.contains(day)));
@@ -74,7 +79,7 @@ pub async fn apply(
     let evolved = table.schema()?.fields() != rows.schema().fields();
     let mut change = Change {
         schema: evolved.then(|| rows.schema()),
-        transactions: vec![(QUERY.to_owned(), query_version(policy))],
+        transactions: vec![(QUERY.to_owned(), query_version(policy, &step.held))],
         run: site.run.clone(),
         ..Change::default()
     };
@@ -85,8 +90,10 @@ pub async fn apply(
     }
     change.remove = table.files()?;
     change.remove.retain(|file| {
-        days.as_ref()
-            .is_none_or(|days| days.contains(&file.event_date))
+        let is_stale = days
+            .as_ref()
+            .is_none_or(|days| days.contains(&file.event_date));
+        is_stale && is_made(file.event_date)
     });
     for (day, part) in parts.iter().filter(|(_, part)| part.num_rows() > 0) {
         change.add.push(write(site, policy, *day, part).await?);

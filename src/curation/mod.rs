@@ -2,7 +2,8 @@
 //!
 //! A curated table remembers, as application transactions of its own commits, the version of each input
 //! that it was made from and its query. What the inputs' logs say changed since then is what has to be made
-//! anew, partition by partition; so late events, erasures and retention all reach it in the same way.
+//! anew, partition by partition; so late events, erasures and retention all reach it in the same way. Days that
+//! are held, and those that are too old, are left to the steps that know about them.
 //!
 //! Hazard: SQL folds unquoted names to lower case by default, and events have camelCase fields; that is
 //! off here.
@@ -16,6 +17,7 @@ use chrono::NaiveDate;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use crate::lake::facts::Facts;
+use crate::lake::hold::{Held, Hold};
 use crate::lake::tables::{Table, TableError};
 use crate::plan::{Action, Curate, Step};
 use crate::policy::{CuratedPolicy, Incremental, Policies, Span};
@@ -120,6 +122,8 @@ struct Curatable {
     table: String,
     inputs: BTreeSet<String>,
     stale: Staleness,
+    /// Days that stay as they are.
+    held: Held,
     /// The versions of its inputs that it was made from, as far as it remembers.
     made_from: BTreeMap<String, u64>,
 }
@@ -146,7 +150,11 @@ fn curate_step(table: &str) -> String {
 }
 
 /// Looks at what each curated table was made from.
-pub async fn lineage(policies: &Policies, facts: &Facts) -> Result<Lineage, CurationError> {
+pub async fn lineage(
+    policies: &Policies,
+    facts: &Facts,
+    holds: &[Hold],
+) -> Result<Lineage, CurationError> {
     let mut lineage = Lineage::default();
     let mut waiting: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     for policy in &policies.curated {
@@ -179,8 +187,10 @@ pub async fn lineage(policies: &Policies, facts: &Facts) -> Result<Lineage, Cura
             break;
         };
         let inputs = waiting.remove(policy.table.as_str()).unwrap_or_default();
+        let held = Held::of(holds, &policy.table);
         lineage.tables.push(Curatable {
-            stale: staleness(policy, &inputs, facts).await?,
+            stale: staleness(policy, &inputs, facts, &held).await?,
+            held,
             made_from: made_from(policy, &inputs, facts).await?,
             table: policy.table.clone(),
             inputs,
@@ -226,7 +236,7 @@ pub fn plan(
             ));
             continue;
         }
-        if let Some(step) = step(policy, &curatable.stale, after) {
+        if let Some(step) = step(policy, curatable, after) {
             changing
                 .entry(policy.table.clone())
                 .or_default()
@@ -237,9 +247,9 @@ pub fn plan(
     (steps, findings)
 }
 
-fn step(policy: &CuratedPolicy, stale: &Staleness, after: Vec<String>) -> Option<Step> {
+fn step(policy: &CuratedPolicy, curatable: &Curatable, after: Vec<String>) -> Option<Step> {
     let table = &policy.table;
-    let (days, why) = match stale {
+    let (days, why) = match &curatable.stale {
         Staleness::Fresh | Staleness::Waiting(_) if after.is_empty() => return None,
         Staleness::Fresh => (
             Some(BTreeSet::new()),
@@ -258,16 +268,19 @@ fn step(policy: &CuratedPolicy, stale: &Staleness, after: Vec<String>) -> Option
         action: Action::Curate(Curate {
             table: table.clone(),
             days,
+            held: curatable.held.clone(),
             after,
         }),
     })
 }
 
-/// What has to be made anew of `policy`'s table.
+/// What has to be made anew of `policy`'s table, of which `held` days stay as they are. What changed in their
+/// inputs meanwhile is seen once something else is held: then all is made anew.
 pub async fn staleness(
     policy: &CuratedPolicy,
     inputs: &BTreeSet<String>,
     facts: &Facts,
+    held: &Held,
 ) -> Result<Staleness, TableError> {
     let mut present: Vec<(&String, &Table)> = Vec::new();
     let mut missing = Vec::new();
@@ -286,8 +299,10 @@ pub async fn staleness(
     else {
         return Ok(Staleness::All("the table is new"));
     };
-    if table.transaction(QUERY).await? != Some(query_version(policy)) {
-        return Ok(Staleness::All("its query has changed"));
+    if table.transaction(QUERY).await? != Some(query_version(policy, held)) {
+        return Ok(Staleness::All(
+            "its query has changed, or what of it is held",
+        ));
     }
     let mut days = BTreeSet::new();
     for (input, input_table) in present {
@@ -336,9 +351,13 @@ fn input_transaction(input: &str) -> String {
     format!("lakewarden/input/{input}")
 }
 
-/// A number that changes with the query.
-fn query_version(policy: &CuratedPolicy) -> u64 {
-    let hash = digest(&SHA256, policy.query.as_bytes());
+/// A number that changes with the query, and with what is held.
+fn query_version(policy: &CuratedPolicy, held: &Held) -> u64 {
+    let mut text = policy.query.clone();
+    if !held.is_nothing() {
+        text.push_str(&held.to_string());
+    }
+    let hash = digest(&SHA256, text.as_bytes());
     let number = hash
         .as_ref()
         .iter()
@@ -415,6 +434,7 @@ mod tests {
     #[test]
     fn a_log_is_kept_for_the_curated_table_that_has_looked_at_the_least() {
         let curatable = |table: &str, made_from: u64| Curatable {
+            held: Held::default(),
             table: table.into(),
             inputs: ["cart".to_owned()].into(),
             stale: Staleness::Fresh,

@@ -106,7 +106,7 @@ pub async fn plan(
     let lake = &policies.lake.location;
     let spared = retention::spared(s3, lake, &raw_rules, &holds, &held, &reach.held).await?;
     let straddling = retention::straddling_files(s3, policies, &facts, &spared, now).await?;
-    let lineage = curation::lineage(policies, &facts).await?;
+    let lineage = curation::lineage(policies, &facts, &holds).await?;
     let nothing_blocked = Blocked::default();
     let known = Known {
         policies,

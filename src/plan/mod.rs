@@ -257,6 +257,9 @@ pub struct Curate {
     pub table: String,
     /// The days, or `None` for all of them.
     pub days: Option<BTreeSet<NaiveDate>>,
+    /// Of these, what stays as it is.
+    #[serde(default)]
+    pub held: Held,
     /// Steps that may touch more days.
     pub after: Vec<String>,
 }

@@ -1,5 +1,7 @@
 //! Holds win over every rule, are shown everywhere, and end only when a person lifts them.
 
+use lakewarden::demo::BUCKETS;
+
 use crate::support::events::{ADA, BOB, bucket, event, lines, raw_key};
 use crate::support::{Lake, NOW, tables, traces};
 
@@ -13,11 +15,11 @@ const BECAUSE: [&str; 6] = [
     "2027-01-31",
 ];
 
-/// Ada's and Bob's events on each of these days, in the cart and in payments, and a night on them.
+/// Ada's and Bob's events on each of these days, in all datasets, and a night on them.
 fn lake_of(days: &[&str]) -> Lake {
     let lake = Lake::empty();
     let store = lake.store(NOW);
-    for dataset in ["cart", "payment"] {
+    for (dataset, _) in BUCKETS {
         for (number, day) in (0..).zip(days) {
             let of = |user| event(dataset, user, &format!("{day}T12:00:00Z"));
             let key = raw_key(dataset, 0, number * 2);
@@ -187,4 +189,39 @@ fn a_hold_says_what_it_is_on_why_who_answers_and_until_when() {
     assert_eq!(lake.plan(NOW)["holds"], serde_json::json!([]));
     lake.command(NOW, &["hold", "lift", &id, "--reason", "again"])
         .expect_exit(2);
+}
+
+#[test]
+fn a_held_day_of_a_curated_table_is_neither_deleted_nor_made_anew() {
+    let lake = lake_of(&["2024-11-20", "2026-11-18", "2026-11-19"]);
+    let funnel = |day: &str| {
+        let mut rows = tables::funnel(&lake);
+        rows.retain(|row| row["event_date"] == day);
+        rows
+    };
+    let [old, young] = ["2024-11-20", "2026-11-19"].map(funnel);
+    assert!(!old.is_empty() && !young.is_empty());
+    let table = ["--table", "booking_funnel_daily"];
+    let days = |day| [&table[..], &["--from", day, "--until", day]].concat();
+    let holds = [
+        hold(&lake, &days("2024-11-20")),
+        hold(&lake, &days("2026-11-19")),
+    ];
+    lake.request_erasure(NOW, &format!("user_id={ADA}"));
+    lake.run(NEXT_NIGHT);
+    assert_eq!(funnel("2024-11-20"), old, "its events are gone");
+    assert_eq!(
+        funnel("2026-11-19"),
+        young,
+        "made with an erased person's events"
+    );
+    lake.expect_nothing_to_do(NEXT_NIGHT);
+    for id in holds {
+        lift(&lake, &id);
+    }
+    lake.run(NEXT_NIGHT);
+    tables::expect_funnel_to_fit(&lake);
+    assert_eq!(funnel("2024-11-20"), []);
+    assert_ne!(funnel("2026-11-19"), young);
+    lake.expect_nothing_to_do(NEXT_NIGHT);
 }

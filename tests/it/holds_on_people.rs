@@ -276,3 +276,38 @@ fn nothing_is_deleted_while_nobody_can_tell_whom_a_hold_is_on() {
     lake.command(LONG_AFTER, &["run"]).expect_exit(7);
     assert_eq!(tables::all_rows(&lake), before);
 }
+
+#[test]
+fn rows_of_a_curated_table_that_carries_an_identifier_stay_too() {
+    let lake = Lake::empty();
+    let policy = "version: 1\ntable: visits\npartition_by: event_date\nincremental: by_partition\n\
+                  retention: { keep: 2 years }\npii: { identifiers: { user_id: [user_id] } }\n";
+    std::fs::write(lake.policy("curated/visits.yaml"), policy).unwrap();
+    let query = "SELECT event_date, userId AS user_id, count(*) AS events FROM cart GROUP BY event_date, userId\n";
+    std::fs::write(lake.policy("curated/visits.sql"), query).unwrap();
+    let body = lines(&[event("cart", ADA, OLD), event("cart", BOB, OLD)]);
+    let store = lake.store(NOW);
+    store.put(bucket("cart"), &raw_key("cart", 0, 0), body);
+    drop(store);
+    lake.run(NOW);
+    let visits = lake.lake_file("curated/visits");
+    let users = || -> Vec<String> {
+        let files = tables::live_files(&visits).into_keys();
+        let batches: Vec<_> = files.flat_map(|file| tables::read(&file)).collect();
+        let users = |batch| {
+            (0..arrow::array::RecordBatch::num_rows(batch))
+                .map(|row| tables::cell(batch, "user_id", row))
+        };
+        batches.iter().flat_map(users).collect()
+    };
+    assert_eq!(users().len(), 2);
+    let id = hold_on(&lake, ADA);
+    lake.run(LONG_AFTER);
+    assert_eq!(users(), [ADA]);
+    assert_eq!(rows(&lake, "cart"), ["Ada's of 2024-11-20"]);
+    lake.expect_nothing_to_do(LONG_AFTER);
+    lift(&lake, &id);
+    lake.run(LONG_AFTER);
+    assert_eq!(users(), [""; 0]);
+    lake.expect_nothing_to_do(LONG_AFTER);
+}

@@ -158,6 +158,13 @@ impl fmt::Display for Days {
     }
 }
 
+impl fmt::Display for Held {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let days: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        formatter.write_str(&days.join(", "))
+    }
+}
+
 /// What it is on, why, and who answers for it.
 impl fmt::Display for Hold {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
