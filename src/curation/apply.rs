@@ -124,10 +124,9 @@ async fn note_inputs(
     if made_from(policy, inputs, facts).await? == versions {
         return Ok(());
     }
-    let Some(mut table) = facts
-        .table(&policy.table)
-        .and_then(|facts| facts.table.clone())
-    else {
+    // The table that facts have cannot be written to.
+    let folder = site.places.curated(&policy.table);
+    let Some(mut table) = Table::open(Arc::clone(&site.store), &folder).await? else {
         return Ok(());
     };
     let versions = versions.iter();

@@ -11,16 +11,16 @@ use super::reach::{self, Excess, close};
 use super::request::{Erased, OpenRequest, RequestError, State};
 use super::rows::{Target, erase_rows};
 use crate::audit::log::AuditError;
-use crate::decode::{self, Json, Record};
-use crate::lake::error::S3Error;
+use crate::decode::{self, Json, Limits, Plain, Record};
+use crate::lake::error::{S3Error, S3ErrorKind};
 use crate::lake::facts::{Facts, FactsError};
-use crate::lake::hold::HeldPeople;
+use crate::lake::hold::{Held, HeldPeople};
 use crate::lake::key::{Hasher, Key, Purpose};
 use crate::lake::ledger::{Ledger, put_json};
 use crate::lake::quarantine::quarantined_record;
-use crate::lake::raw::{self, Rewritten, time_rule};
+use crate::lake::raw::{self, Rewritten, Sieve, time_rule};
 use crate::lake::rows::RowsError;
-use crate::lake::s3::{ObjectVersion, PutIf, by_key};
+use crate::lake::s3::{ObjectVersion, Pick, PutIf, by_key};
 use crate::lake::site::Site;
 use crate::lake::subject::{Identifier, Roster, Suppressed};
 use crate::lake::tables::{DataFile, TableError};
@@ -73,6 +73,8 @@ pub struct DatasetErasure {
     pub erased: BTreeMap<String, Erased>,
     /// Raw objects that subjects could not be taken out of, and why: the request stays open.
     pub waiting: Vec<String>,
+    /// Requests of which something is held.
+    pub held: BTreeSet<String>,
 }
 
 /// Makes sure of who belongs to the subjects, now that `fresh` files have come by table; seals it with the
@@ -208,24 +210,29 @@ pub async fn apply(
         policy,
         people,
         roster: &roster,
+        held: &step.held,
+        held_people: site.held.roster(&policy.pii),
         accounts,
+        kept: Mutex::default(),
     };
     let planned = step.quarantine.iter().map(|version| version.key.as_str());
     let keys: BTreeSet<&str> = planned
         .chain(earlier.quarantine.iter().map(String::as_str))
         .collect();
-    // Broken records have no day.
-    if step.held.is_nothing() {
-        for key in keys {
-            sweep.erase_quarantined(key).await?;
-        }
+    for key in keys {
+        sweep.erase_quarantined(key).await?;
     }
     let waiting = sweep.erase_raw(&step.raw).await?;
+    for version in &step.kept {
+        sweep.look_at(version).await?;
+    }
+    let kept = sweep.kept.into_inner().unwrap_or_default();
     Ok(DatasetErasure {
         rows,
         redacted,
         erased: sweep.accounts.erased,
         waiting,
+        held: people.requests_of(&kept),
     })
 }
 
@@ -259,10 +266,43 @@ struct Sweep<'a> {
     policy: &'a DatasetPolicy,
     people: &'a People,
     roster: &'a Roster,
+    held: &'a Held,
+    held_people: Roster,
     accounts: Accounts,
+    /// Subjects of whom something is held.
+    kept: Mutex<BTreeSet<usize>>,
 }
 
 impl Sweep<'_> {
+    fn keep(&self, subjects: &[usize]) {
+        if let Ok(mut kept) = self.kept.lock() {
+            kept.extend(subjects);
+        }
+    }
+
+    /// Whether a hold is on a record.
+    fn is_held(&self, record: &Record<'_>) -> bool {
+        let rule = time_rule(&self.policy.events);
+        self.held_people.has(record) || self.held.holds_at(raw::time_of(record, &rule))
+    }
+
+    /// Notes whose records are in a raw object that stays.
+    async fn look_at(&self, version: &ObjectVersion) -> Result<(), S3Error> {
+        let bucket = &self.policy.raw.location.bucket;
+        let pick = Pick::Version(&version.version);
+        let object = match self.site.s3.read().get(bucket, &version.key, pick).await {
+            Ok(object) => object,
+            Err(error) if error.kind == S3ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let limits = Limits::default();
+        let plain = Plain::of(&object.bytes, self.policy.raw.format, &limits);
+        for record in plain.records(&limits) {
+            self.keep(&self.of_record(&record));
+        }
+        Ok(())
+    }
+
     fn time(&self, event: &Json) -> Option<DateTime<Utc>> {
         decode::event_time(event, &time_rule(&self.policy.events)).ok()
     }
@@ -281,11 +321,16 @@ impl Sweep<'_> {
             if let Ok(event) = Json::parse(&record) {
                 of_record.extend(self.roster.of_event_at(&event, self.time(&event)));
             }
+            of_record.sort_unstable();
+            of_record.dedup();
+            // Broken records have no day.
+            if !self.held.is_nothing() || self.held_people.is_in(&record) {
+                self.keep(&of_record);
+                of_record.clear();
+            }
             if of_record.is_empty() {
                 left.extend_from_slice(line);
             }
-            of_record.sort_unstable();
-            of_record.dedup();
             hits.extend(of_record);
         }
         if !hits.is_empty() {
@@ -343,8 +388,23 @@ impl Sweep<'_> {
                 is_hit
             };
             let named: Vec<&ObjectVersion> = versions.iter().collect();
-            let outcome = raw::rewrite(site, policy, ledger, &named, &of_subject).await?;
+            let holds = |record: &Record<'_>| {
+                let is_held = self.is_held(record);
+                if is_held {
+                    self.keep(&self.of_record(record));
+                }
+                is_held
+            };
+            let sieve = Sieve {
+                drops: &of_subject,
+                holds: &holds,
+                holds_nothing: self.held.is_nothing() && site.held.is_nobody(),
+            };
+            let outcome = raw::rewrite(site, policy, ledger, &named, &sieve).await?;
             let hits = hits.into_inner().unwrap_or_default();
+            if outcome == Rewritten::Held {
+                return Ok(true);
+            }
             if outcome == Rewritten::Damaged {
                 return Ok(false);
             }

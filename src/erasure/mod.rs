@@ -151,16 +151,9 @@ pub fn plan(
     }
     let hits = free_hits(reach, &policy.name, held);
     let is_held = |version: &ObjectVersion| facts.ledger.may_be_held(held, version);
-    let raw = facts.raw.iter();
-    let raw: Vec<_> = raw
-        .filter(|version| !version.marker && !is_held(version))
-        .cloned()
-        .collect();
-    let quarantine = if held.is_nothing() {
-        facts.quarantine.clone()
-    } else {
-        Vec::new()
-    };
+    let raw = facts.raw.iter().filter(|version| !version.marker).cloned();
+    let (kept, raw): (Vec<_>, Vec<_>) = raw.partition(is_held);
+    let quarantine = &facts.quarantine;
     let name = &policy.name;
     Some(Step {
         id: format!("erase-{name}"),
@@ -185,7 +178,8 @@ pub fn plan(
             requests: ids,
             files: hits.iter().map(|hits| hits.file.clone()).collect(),
             raw,
-            quarantine,
+            kept,
+            quarantine: quarantine.clone(),
             held: held.clone(),
             held_requests: held_requests(requests, reach, name, held),
             after: with_identify(compactions),

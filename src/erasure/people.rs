@@ -26,6 +26,14 @@ impl People {
         Self { requests, subjects }
     }
 
+    /// The requests of the subjects of these numbers.
+    pub fn requests_of(&self, numbers: &BTreeSet<usize>) -> BTreeSet<String> {
+        let ids = numbers
+            .iter()
+            .filter_map(|number| self.requests.get(*number));
+        ids.cloned().collect()
+    }
+
     /// How one table's events name them.
     pub fn roster(&self, pii: &PiiPolicy) -> Arc<Roster> {
         Arc::new(Roster::new(pii, &self.subjects))

@@ -15,6 +15,7 @@ use crate::curation;
 use crate::erasure::request::{Erased, OpenRequest};
 use crate::lake::error::S3Error;
 use crate::lake::facts::{Facts, FactsError, Grace, TableFacts};
+use crate::lake::hold::Hold;
 use crate::lake::key::{Key, KeyError};
 use crate::lake::last_run::LastRun;
 use crate::lake::ledger::{Entry, put_json};
@@ -49,14 +50,26 @@ struct Tonight {
     quarantine: Vec<String>,
 }
 
+/// What the steps of this run did for a request.
+#[derive(Default)]
+struct ErasedTonight {
+    tables: BTreeMap<String, Erased>,
+    /// Whether something could not be done.
+    is_stuck: bool,
+    /// The holds that keep something of it.
+    kept_by: BTreeSet<String>,
+}
+
 struct Night<'a> {
     site: &'a Site,
     policies: &'a Policies,
     key: &'a dyn Fn() -> Result<Key, KeyError>,
     requests: Vec<OpenRequest>,
     tonight: BTreeMap<String, Tonight>,
-    /// Requests with what was done for them so far, by table, and whether all of it succeeded.
-    erased: BTreeMap<String, (BTreeMap<String, Erased>, bool)>,
+    /// What was done for requests so far.
+    erased: BTreeMap<String, ErasedTonight>,
+    /// What is held.
+    holds: &'a [Hold],
     /// Requests that a person has to look at first.
     left_out: BTreeSet<String>,
     /// Whether subjects have ids that the plan did not know.
@@ -90,6 +103,7 @@ pub async fn apply(
         requests: requests.clone(),
         tonight: BTreeMap::new(),
         erased: BTreeMap::new(),
+        holds: &plan.holds,
         left_out: BTreeSet::new(),
         has_new_links: false,
         failed: BTreeSet::new(),

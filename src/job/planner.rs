@@ -2,6 +2,7 @@
 
 mod night;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -12,7 +13,7 @@ use crate::curation::{self, CurationError};
 use crate::erasure::{self, inbox, request};
 use crate::lake::discovery::Look;
 use crate::lake::facts::{Facts, FactsError, Places};
-use crate::lake::hold::{self, HeldPeople, HoldError};
+use crate::lake::hold::{self, HeldPeople, Hold, HoldError};
 use crate::lake::key::{Key, KeyError};
 use crate::lake::last_run::LastRun;
 use crate::lake::s3::{ObjectVersion, ReadS3};
@@ -89,8 +90,8 @@ pub async fn plan(
     saved: Option<&Plan>,
 ) -> Result<Planned, PlanError> {
     let places = Places::new(&policies.lake.location);
-    let mut asked = Asked::read(s3, policies, key, now).await?;
     let holds = hold::active(s3, &places).await.map_err(HoldError::from)?;
+    let mut asked = Asked::read(s3, policies, &holds, key, now).await?;
     let mut held = HeldPeople::of(&holds, &policies.lake.erasure, key)?;
     let look = Look {
         now,
@@ -163,6 +164,8 @@ struct Asked {
     requests: Vec<OpenRequest>,
     /// What plans tell of open ones, the most urgent first.
     reports: Vec<RequestReport>,
+    /// Those that wait, each with the holds for which it does.
+    put_off: BTreeMap<String, BTreeSet<String>>,
     inbox: Inbox,
     /// Older versions of closed requests, with sealed identifiers in them.
     sealed_remains: Vec<ObjectVersion>,
@@ -172,6 +175,7 @@ impl Asked {
     async fn read(
         s3: &ReadS3,
         policies: &Policies,
+        holds: &[Hold],
         key: &dyn Fn() -> Result<Key, KeyError>,
         now: DateTime<Utc>,
     ) -> Result<Self, RequestError> {
@@ -185,12 +189,20 @@ impl Asked {
         let mut reports: Vec<RequestReport> =
             open.map(|(request, _)| request.report(now)).collect();
         reports.sort_by_key(|request| request.deadline);
-        let mut requests = request::open(filed, key)?;
+        let in_force = holds.iter().map(|hold| hold.id.clone()).collect();
+        let put_off = filed.iter().map(|(request, _)| request);
+        let put_off = put_off.filter(|request| !request.kept_by.is_empty());
+        let put_off = put_off.filter(|request| !request.can_go_on(&in_force));
+        let put_off = put_off
+            .map(|request| (request.id.clone(), request.kept_by.clone()))
+            .collect();
+        let mut requests = request::open(filed, &in_force, key, now)?;
         let inbox = inbox::read(s3, policies, key, &ids, now).await?;
         requests.extend(inbox.requests.iter().cloned());
         Ok(Self {
             requests,
             reports,
+            put_off,
             inbox,
             sealed_remains: request::sealed_remains(s3, &places).await?,
         })

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use md5::{Digest, Md5};
 
 use super::error::{S3Error, S3ErrorKind};
@@ -27,6 +27,18 @@ pub enum Rewritten {
     Moved,
     /// Part of the object cannot be read, so it cannot be rewritten without losing that part.
     Damaged,
+    /// A hold is on records of it, and it has several versions: none of them goes without the others.
+    Held,
+}
+
+/// Which records go.
+pub struct Sieve<'a> {
+    /// Whether a record has to go.
+    pub drops: &'a (dyn Fn(&Record<'_>) -> bool + Sync),
+    /// Whether a hold is on it: then it stays.
+    pub holds: &'a (dyn Fn(&Record<'_>) -> bool + Sync),
+    /// Whether there is no such hold, and so nothing to ask.
+    pub holds_nothing: bool,
 }
 
 /// Whether there may be more in an object than what was decompressed. Of a stream that ends too early
@@ -84,6 +96,12 @@ pub fn time_rule(policy: &EventsPolicy) -> TimeRule {
     }
 }
 
+/// When what a record tells happened, where that can be told.
+pub fn time_of(record: &Record<'_>, rule: &TimeRule) -> Option<DateTime<Utc>> {
+    let event = record.content.as_ref().ok()?;
+    decode::event_time(event, rule).ok()
+}
+
 /// The date (UTC) of an event, where it has one.
 pub fn event_date(event: &Json, policy: &DatasetPolicy) -> Option<NaiveDate> {
     decode::event_time(event, &time_rule(&policy.events))
@@ -131,18 +149,26 @@ enum Step {
 
 /// Takes records out of a raw object, given all its versions: out of the current one by writing a new
 /// one in its place, out of an older one by deleting it. If nothing is left of the current one, all its
-/// versions go, or an older one would come to light again.
+/// versions go, or an older one would come to light again. Of what is held nothing goes.
 pub async fn rewrite(
     site: &Site,
     policy: &DatasetPolicy,
     ledger: &Ledger,
     versions: &[&ObjectVersion],
-    drop: &(dyn Fn(&Record<'_>) -> bool + Sync),
+    sieve: &Sieve<'_>,
 ) -> Result<Rewritten, S3Error> {
+    let objects = versions.iter().filter(|version| !version.marker);
+    if !sieve.holds_nothing && objects.clone().count() > 1 {
+        for version in objects {
+            if holds_a_record(site, policy, version, sieve).await? {
+                return Ok(Rewritten::Held);
+            }
+        }
+    }
     let mut dropped = 0;
     let mut gone = Vec::new();
     for version in versions.iter().filter(|version| !version.marker) {
-        match rewrite_version(site, policy, ledger, version, drop).await? {
+        match rewrite_version(site, policy, ledger, version, sieve).await? {
             Step::Untouched => {}
             Step::Moved => return Ok(Rewritten::Moved),
             Step::Damaged => return Ok(Rewritten::Damaged),
@@ -166,6 +192,28 @@ pub async fn rewrite(
         0 => Rewritten::Untouched,
         count => Rewritten::Without(count),
     })
+}
+
+/// Whether a hold is on a record of this version.
+async fn holds_a_record(
+    site: &Site,
+    policy: &DatasetPolicy,
+    version: &ObjectVersion,
+    sieve: &Sieve<'_>,
+) -> Result<bool, S3Error> {
+    let bucket = &policy.raw.location.bucket;
+    let pick = Pick::Version(&version.version);
+    let object = match site.s3.read().get(bucket, &version.key, pick).await {
+        Ok(object) => object,
+        Err(error) if error.kind == S3ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    let limits = Limits::default();
+    let plain = Plain::of(&object.bytes, policy.raw.format, &limits);
+    Ok(plain
+        .records(&limits)
+        .iter()
+        .any(|record| (sieve.holds)(record)))
 }
 
 /// Records in the ledger what `version` is about to become.
@@ -195,7 +243,7 @@ async fn rewrite_version(
     policy: &DatasetPolicy,
     ledger: &Ledger,
     version: &ObjectVersion,
-    drop: &(dyn Fn(&Record<'_>) -> bool + Sync),
+    sieve: &Sieve<'_>,
 ) -> Result<Step, S3Error> {
     let bucket = &policy.raw.location.bucket;
     let object = match site
@@ -217,7 +265,7 @@ async fn rewrite_version(
     let records = plain.records(&limits);
     let mut dropped: BTreeSet<u64> = records
         .iter()
-        .filter(|record| drop(record))
+        .filter(|record| !(sieve.holds)(record) && (sieve.drops)(record))
         .map(|record| record.ordinal)
         .collect();
     if dropped.is_empty() {

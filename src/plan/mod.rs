@@ -192,6 +192,9 @@ pub struct Erase {
     pub files: Vec<DataFile>,
     /// Raw object versions to search.
     pub raw: Vec<ObjectVersion>,
+    /// Others, which are held: it is only looked whose they are.
+    #[serde(default)]
+    pub kept: Vec<ObjectVersion>,
     /// Quarantine objects to search, all versions.
     pub quarantine: Vec<ObjectVersion>,
     /// What stays whoever asks.

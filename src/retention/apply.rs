@@ -8,7 +8,7 @@ use crate::decode::{self, Record};
 use crate::lake::error::S3Error;
 use crate::lake::facts::{FactsError, Grace, TableFacts};
 use crate::lake::ledger::{Entry, Ledger};
-use crate::lake::raw::{self, Rewritten, time_rule};
+use crate::lake::raw::{self, Rewritten, Sieve, time_rule};
 use crate::lake::rows::{RowsError, is_redacted};
 use crate::lake::s3::{ObjectVersion, by_key};
 use crate::lake::search::{FileHits, search};
@@ -99,6 +99,9 @@ pub async fn apply(
     for key in keys {
         match trim(site, policy, &ledger, step, key).await {
             Ok(TrimmedRaw::Records(records)) => done.raw_trimmed += records,
+            Ok(TrimmedRaw::Held) => done.blocked.push(format!(
+                "{key}: a hold is on a record of one of its versions, so all of them stay"
+            )),
             Ok(TrimmedRaw::Damaged) => {
                 done.blocked.push(format!(
                     "{key}: part of it cannot be read, so it is not trimmed"
@@ -113,6 +116,7 @@ pub async fn apply(
 
 enum TrimmedRaw {
     Records(u64),
+    Held,
     Damaged,
 }
 
@@ -127,20 +131,24 @@ async fn trim(
     let rule = time_rule(&policy.events);
     let fields = FieldRule::all(&policy.pii);
     let held_people = site.held.roster(&policy.pii);
-    let goes = |record: &Record<'_>| {
-        if held_people.has(record) {
-            return false;
-        }
+    let drops = |record: &Record<'_>| {
         let Ok(event) = &record.content else {
-            return step.held.is_nothing() && site.suppression.mentions(record.bytes, &policy.pii);
+            return site.suppression.mentions(record.bytes, &policy.pii);
         };
         match decode::event_time(event, &rule) {
-            Ok(time) if step.held.holds(time.date_naive()) => false,
             Ok(time) => {
                 !step.keep_from.keeps(time) || site.suppression.covers(event, time, &fields)
             }
-            Err(_) => step.held.is_nothing() && site.suppression.covers_at_any_time(event, &fields),
+            Err(_) => site.suppression.covers_at_any_time(event, &fields),
         }
+    };
+    let holds = |record: &Record<'_>| {
+        held_people.has(record) || step.held.holds_at(raw::time_of(record, &rule))
+    };
+    let sieve = Sieve {
+        drops: &drops,
+        holds: &holds,
+        holds_nothing: site.held.is_nobody() && step.held.is_nothing(),
     };
     // An earlier step of this run may have rewritten the object: look what lies there now.
     let versions = site
@@ -150,10 +158,11 @@ async fn trim(
         .await?;
     let same_key = by_key(&versions).remove(key).unwrap_or_default();
     Ok(
-        match raw::rewrite(site, policy, ledger, &same_key, &goes).await? {
+        match raw::rewrite(site, policy, ledger, &same_key, &sieve).await? {
             Rewritten::Without(records) => TrimmedRaw::Records(records),
             Rewritten::Untouched | Rewritten::Moved => TrimmedRaw::Records(0),
             Rewritten::Damaged => TrimmedRaw::Damaged,
+            Rewritten::Held => TrimmedRaw::Held,
         },
     )
 }

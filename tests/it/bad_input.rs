@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::Value;
 
-use crate::support::events::{BOB, bucket, event, gzip, lines};
+use crate::support::events::{BOB, bucket, event, gzip, lines, raw_key, small_lake};
 use crate::support::{Lake, NOW, tables, traces};
 
 /// One raw object, and what must come of it.
@@ -392,4 +392,18 @@ fn a_flood_of_new_fields_is_capped_and_loses_nothing() {
     let files = tables::live_files(&tables::table(&lake, "cart"));
     let batch = tables::read(files.keys().next().unwrap()).remove(0);
     assert!(batch.num_columns() <= 20 + 5, "{}", batch.num_columns());
+}
+
+#[test]
+fn a_night_of_broken_records_alone_leaves_curated_tables_as_they_are() {
+    let lake = small_lake();
+    lake.run(NOW);
+    let funnel = tables::funnel(&lake);
+    let broken = lines(&["no JSON".into()]);
+    lake.store(NOW)
+        .put(bucket("cart"), &raw_key("cart", 7, 0), broken);
+    let report = lake.run(NOW);
+    assert_eq!(report["datasets"]["cart"]["quarantined"], 1);
+    assert_eq!(tables::funnel(&lake), funnel);
+    lake.expect_nothing_to_do(NOW);
 }

@@ -140,10 +140,15 @@ fn an_erasure_takes_what_is_not_held_and_stays_open_for_the_rest() {
         assert_eq!(of_ada("cart"), ["2026-11-18"]);
         assert_eq!(of_ada("payment"), [""; 0]);
         let findings = report["findings"].to_string();
-        let waits = format!("erasure request {request} stays open: a hold keeps rows of cart");
+        let waits = format!("erasure request {request} stays open:");
         assert!(findings.contains(&waits), "{findings}");
-        assert_eq!(lake.request_states(night), ["planned"]);
+        assert_eq!(lake.request_states(night), ["held"]);
+        lake.expect_nothing_to_do(night);
     }
+    let plan = lake.plan(NEXT_NIGHT);
+    let findings = plan["findings"].to_string();
+    let waits = format!("{request} stays open: hold {id} keeps the rest");
+    assert!(findings.contains(&waits), "{findings}");
     lift(&lake, &id);
     lake.run(NEXT_NIGHT);
     assert_eq!(lake.request_states(NEXT_NIGHT), ["certified"]);
@@ -224,4 +229,28 @@ fn a_held_day_of_a_curated_table_is_neither_deleted_nor_made_anew() {
     assert_eq!(funnel("2024-11-20"), []);
     assert_ne!(funnel("2026-11-19"), young);
     lake.expect_nothing_to_do(NEXT_NIGHT);
+}
+
+#[test]
+fn a_request_of_which_only_a_broken_record_is_held_says_what_it_waits_for() {
+    let lake = lake_of(&["2026-11-18"]);
+    let broken = lines(&[format!("a broken record of user {ADA}")]);
+    let key = raw_key("cart", 3, 0);
+    lake.store(NOW).put(bucket("cart"), &key, broken.clone());
+    lake.run(NOW);
+    let scope = ["--table", "cart", "--until", "2024-12-31"];
+    let id = hold(&lake, &scope);
+    let request = lake.request_erasure(NOW, &format!("user_id={ADA}"));
+    lake.run(NEXT_NIGHT);
+    assert_eq!(tables::rows(&lake, "cart").len(), 1, "Bob's");
+    assert_eq!(lake.store(NOW).current(bucket("cart"), &key), Some(broken));
+    assert_eq!(lake.request_states(NEXT_NIGHT), ["held"]);
+    lake.expect_nothing_to_do(NEXT_NIGHT);
+    let findings = lake.plan(NEXT_NIGHT)["findings"].to_string();
+    let waits = format!("{request} stays open: hold {id} keeps the rest");
+    assert!(findings.contains(&waits), "{findings}");
+    lift(&lake, &id);
+    lake.run(NEXT_NIGHT);
+    assert_eq!(lake.request_states(NEXT_NIGHT), ["certified"]);
+    assert!(traces::mentioning(&lake.s3(), ADA).is_empty());
 }

@@ -311,3 +311,27 @@ fn rows_of_a_curated_table_that_carries_an_identifier_stay_too() {
     assert_eq!(users(), [""; 0]);
     lake.expect_nothing_to_do(LONG_AFTER);
 }
+
+#[test]
+fn an_older_version_with_a_record_of_the_person_stays_with_all_others() {
+    let lake = Lake::empty();
+    let key = raw_key("cart", 0, 0);
+    let store = lake.store(NOW);
+    let on = |user, time| event("cart", user, time);
+    store.put(bucket("cart"), &key, lines(&[on(ADA, YOUNG), on(BOB, OLD)]));
+    store.put(bucket("cart"), &key, lines(&[on(BOB, YOUNG), on(BOB, OLD)]));
+    drop(store);
+    let versions = || lake.store(NOW).versions(bucket("cart"), "").len();
+    let id = hold_on(&lake, ADA);
+    for night in [NOW, NEXT_NIGHT, LONG_AFTER] {
+        lake.run(night);
+        assert_eq!(versions(), 2, "{night}");
+        lake.expect_nothing_to_do(night);
+    }
+    lake.request_erasure(LONG_AFTER, &format!("user_id={BOB}"));
+    lake.run(LONG_AFTER);
+    assert_eq!(versions(), 2);
+    lift(&lake, &id);
+    lake.run(LONG_AFTER);
+    assert_eq!(versions(), 0);
+}

@@ -1,5 +1,7 @@
 //! What people decide about a request.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Months, Utc};
 
 use super::{Decision, Request, RequestError, State, after};
@@ -28,10 +30,28 @@ impl Request {
         Ok(())
     }
 
+    /// Puts it off until one of `holds` is lifted.
+    pub fn put_off(
+        &mut self,
+        holds: BTreeSet<String>,
+        now: DateTime<Utc>,
+    ) -> Result<(), RequestError> {
+        let ids: Vec<&str> = holds.iter().map(String::as_str).collect();
+        self.hold(&format!("hold {} keeps the rest", ids.join(" or ")), now)?;
+        self.kept_by = holds;
+        Ok(())
+    }
+
+    /// Whether it was put off for holds of which one is not among those `in_force` any more.
+    pub fn can_go_on(&self, in_force: &BTreeSet<String>) -> bool {
+        self.state == State::Held && !self.kept_by.is_subset(in_force)
+    }
+
     /// Lets runs go on with it.
     pub fn release(&mut self, now: DateTime<Utc>) -> Result<(), RequestError> {
         match self.decision.take_if(|_| self.state == State::Held) {
             Some(held) => {
+                self.kept_by.clear();
                 // Going back to `erased` must not look like erasing at this moment.
                 let erased_at = self.erased_at;
                 self.pass(held.from, now);

@@ -136,6 +136,9 @@ pub struct Request {
     /// Why it is held, rejected or cancelled.
     #[serde(default)]
     pub decision: Option<Decision>,
+    /// The holds for which runs have put it off: all that could go is gone.
+    #[serde(default)]
+    pub kept_by: BTreeSet<String>,
     /// What was said when it was filed.
     #[serde(default, flatten)]
     pub filing: Filing,
@@ -263,6 +266,7 @@ impl Request {
             extended: None,
             state: State::Received,
             decision: None,
+            kept_by: BTreeSet::new(),
             filing,
             confirmed_rows: None,
             preview: BTreeMap::new(),

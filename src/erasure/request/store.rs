@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use chrono::{DateTime, Utc};
 use futures::{StreamExt, TryStreamExt};
 
 use super::{OpenRequest, Request, RequestError, State};
@@ -77,12 +78,20 @@ pub async fn sealed_remains(s3: &ReadS3, places: &Places) -> Result<Vec<ObjectVe
     Ok(versions)
 }
 
-/// Of `all` requests those that runs have to do with. The key is asked for only if there is one.
+/// Of `all` requests those that runs have to do with, given the holds `in_force`. The key is asked for only if
+/// there is one.
 pub fn open(
     all: Vec<(Request, String)>,
+    in_force: &BTreeSet<String>,
     key: &dyn Fn() -> Result<Key, KeyError>,
+    now: DateTime<Utc>,
 ) -> Result<Vec<OpenRequest>, RequestError> {
     let mut unfinished = all;
+    for (request, _) in &mut unfinished {
+        if request.can_go_on(in_force) {
+            request.release(now)?;
+        }
+    }
     unfinished.retain(|(request, _)| request.state.is_open() && request.state != State::Held);
     if unfinished.is_empty() {
         return Ok(Vec::new());

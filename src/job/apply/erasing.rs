@@ -1,6 +1,6 @@
 //! The part of a night that has to do with erasure requests.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::{Night, StepError, Tonight};
@@ -80,12 +80,17 @@ impl Night<'_> {
     }
 
     fn note_erased(&mut self, table: &str, done: DatasetErasure, held: &[String]) {
+        let holds = self.holds.iter().filter(|hold| hold.is_on(table));
+        let holds: BTreeSet<String> = holds.map(|hold| hold.id.clone()).collect();
         for (id, erased) in done.erased {
-            let is_held = held.contains(&id);
-            let (tables, complete) = self.erased.entry(id).or_insert((BTreeMap::new(), true));
-            *complete &= !is_held;
-            tables.entry(table.to_owned()).or_default().add(&erased);
-            *complete &= done.waiting.is_empty();
+            let is_held = held.contains(&id) || done.held.contains(&id);
+            let tonight = self.erased.entry(id).or_default();
+            let of_table = tonight.tables.entry(table.to_owned()).or_default();
+            of_table.add(&erased);
+            tonight.is_stuck |= !done.waiting.is_empty();
+            if is_held {
+                tonight.kept_by.extend(holds.iter().cloned());
+            }
         }
         let waiting = done.waiting.into_iter();
         self.report
@@ -97,18 +102,23 @@ impl Night<'_> {
     pub(super) async fn conclude_erasures(&mut self) {
         let erase_failed = self.failed.iter().any(|id| id.starts_with("erase-"));
         for open in &mut self.requests {
-            let Some((tables, complete)) = self.erased.get(&open.request.id) else {
+            let Some(tonight) = self.erased.get(&open.request.id) else {
                 continue;
             };
-            if erase_failed || !complete {
+            if erase_failed || tonight.is_stuck {
                 continue;
             }
             let mut request = open.request.clone();
-            for (table, erased) in tables {
+            for (table, erased) in &tonight.tables {
                 request.done.add(erased);
                 request.tables.entry(table.clone()).or_default().add(erased);
             }
-            request.pass(State::Erased, self.site.now);
+            if tonight.kept_by.is_empty() {
+                request.pass(State::Erased, self.site.now);
+            } else if let Err(error) = request.put_off(tonight.kept_by.clone(), self.site.now) {
+                self.report.failures.push(error.to_string());
+                continue;
+            }
             match request
                 .update(&self.site.s3, &self.site.places, &open.etag)
                 .await

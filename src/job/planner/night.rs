@@ -199,7 +199,14 @@ impl<'a> Night<'a> {
 
     /// What a person has to know of holds: requests that wait for them, reviews that are overdue.
     fn waiting_for_holds(&self) -> Vec<String> {
-        let mut findings = Vec::new();
+        let put_off = self.asked.put_off.iter();
+        let mut findings: Vec<String> = put_off
+            .map(|(id, holds)| {
+                let holds: Vec<&str> = holds.iter().map(String::as_str).collect();
+                let holds = holds.join(" or ");
+                format!("erasure request {id} stays open: hold {holds} keeps the rest of what it would take")
+            })
+            .collect();
         for step in &self.steps {
             let (table, requests) = match &step.action {
                 Action::Erase(action) => (&action.dataset, &action.held_requests),

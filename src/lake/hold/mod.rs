@@ -124,6 +124,14 @@ impl Held {
         self.0.iter().any(|days| days.contains(day))
     }
 
+    /// Whether something that happened at `time` is; what has no time may be of any day.
+    pub fn holds_at(&self, time: Option<DateTime<Utc>>) -> bool {
+        match time {
+            Some(time) => self.holds(time.date_naive()),
+            None => !self.is_nothing(),
+        }
+    }
+
     /// Whether something that has events from `first` to `last` is, where these are known.
     pub fn may_hold(&self, first: Option<NaiveDate>, last: Option<NaiveDate>) -> bool {
         self.0.iter().any(|days| days.meets(first, last))
