@@ -112,8 +112,9 @@ impl Night<'_> {
                 .map_err(Failure::from_error)?;
             planned = planned.with(&lake.policies, *saved);
         }
-        let may_destroy = may_destroy(lake, &planned, confirm)?;
-        let seen = planned.seen(&lake.policies);
+        let consent = consent(lake, &planned, confirm)?;
+        let mut seen = planned.seen(&lake.policies);
+        seen.agreed |= consent == Consent::Given;
         planned.facts.forget_listings();
         let folder = Places::new(&lake.policies.lake.location).system("erasure/suppression/");
         let suppression = Suppression::load(s3.read(), &folder, &|| lake.key())
@@ -133,7 +134,8 @@ impl Night<'_> {
             held: Arc::clone(&planned.held),
             spill: Arc::new(spill),
             memory: usize::try_from(lake.policies.lake.memory.bytes()).unwrap_or(usize::MAX),
-            may_destroy,
+            may_destroy: consent != Consent::None,
+            consented: consent == Consent::Given,
             lease_lost: self.lease_lost,
         };
         let key = &|| lake.key();
@@ -143,15 +145,26 @@ impl Night<'_> {
     }
 }
 
+/// What a run may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Consent {
+    /// Delete nothing.
+    None,
+    /// Delete within the caps: somebody has agreed once.
+    Ordinary,
+    /// All of the plan: somebody has read it.
+    Given,
+}
+
 /// Whether the run may rewrite and delete. It may unless a guard stops it, and then a person who has read the
 /// plan gives its digest. The first run on a lake leaves what tonight's compaction brings to the next one.
-fn may_destroy(lake: &Opened, planned: &Planned, confirm: Option<&str>) -> Result<bool, Failure> {
+fn consent(lake: &Opened, planned: &Planned, confirm: Option<&str>) -> Result<Consent, Failure> {
     if lake.is_demo {
-        return Ok(true);
+        return Ok(Consent::Given);
     }
     let plan = &planned.plan;
     match confirm {
-        Some(digest) if digest == plan.digest => Ok(true),
+        Some(digest) if digest == plan.digest => Ok(Consent::Given),
         Some(_) => Err(Failure::new(
             Exit::Confirm,
             format!(
@@ -160,7 +173,15 @@ fn may_destroy(lake: &Opened, planned: &Planned, confirm: Option<&str>) -> Resul
             ),
             "read this plan, then give its digest",
         )),
-        None if plan.guards.is_empty() => Ok(planned.last.is_some()),
+        None if plan.guards.is_empty() => {
+            let last = planned.last.as_ref();
+            let agreed = last.is_some_and(|last| last.agreed);
+            Ok(if agreed {
+                Consent::Ordinary
+            } else {
+                Consent::None
+            })
+        }
         None => {
             let guards: Vec<String> = plan.guards.iter().map(ToString::to_string).collect();
             let destructive = plan.destructive();

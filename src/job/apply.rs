@@ -15,7 +15,7 @@ use crate::curation;
 use crate::erasure::request::{Erased, OpenRequest};
 use crate::lake::error::S3Error;
 use crate::lake::facts::{Facts, FactsError, Grace, TableFacts};
-use crate::lake::hold::Hold;
+use crate::lake::hold::{self, Hold};
 use crate::lake::key::{Key, KeyError};
 use crate::lake::last_run::LastRun;
 use crate::lake::ledger::{Entry, put_json};
@@ -68,8 +68,12 @@ struct Night<'a> {
     tonight: BTreeMap<String, Tonight>,
     /// What was done for requests so far.
     erased: BTreeMap<String, ErasedTonight>,
+    /// The lake as it was planned for.
+    facts: &'a Facts,
     /// What is held.
     holds: &'a [Hold],
+    /// By dataset, raw objects that nobody has agreed to trim.
+    waiting: BTreeMap<String, u64>,
     /// Requests that a person has to look at first.
     left_out: BTreeSet<String>,
     /// Whether subjects have ids that the plan did not know.
@@ -103,7 +107,9 @@ pub async fn apply(
         requests: requests.clone(),
         tonight: BTreeMap::new(),
         erased: BTreeMap::new(),
+        facts,
         holds: &plan.holds,
+        waiting: BTreeMap::new(),
         left_out: BTreeSet::new(),
         has_new_links: false,
         failed: BTreeSet::new(),
@@ -162,19 +168,9 @@ async fn forget_replaced(site: &Site) {
 
 impl<'a> Night<'a> {
     async fn step(&mut self, step: &Step) {
-        if let Some(missing) = after(&step.action)
-            .iter()
-            .find(|id| self.failed.contains(*id))
-        {
-            self.report
-                .failures
-                .push(format!("{}: left out, because {missing} failed", step.id));
-            self.failed.insert(step.id.clone());
-            return;
-        }
-        if self.site.lease_is_lost() {
-            let lost = "the lease was lost to another run; nothing more was done";
-            self.report.failures.push(format!("{}: {lost}", step.id));
+        if let Some(obstacle) = self.obstacle(&step.action).await {
+            let failure = format!("{}: {obstacle}", step.id);
+            self.report.failures.push(failure);
             self.failed.insert(step.id.clone());
             return;
         }
@@ -199,6 +195,26 @@ impl<'a> Night<'a> {
         match outcome {
             Ok(()) => self.report.actions += 1,
             Err(error) => self.fail(&step.id, error.as_ref()),
+        }
+    }
+
+    /// Why a step cannot be carried out as it was planned.
+    async fn obstacle(&self, action: &Action) -> Option<String> {
+        let mut earlier = after(action).iter();
+        if let Some(missing) = earlier.find(|id| self.failed.contains(*id)) {
+            return Some(format!("left out, because {missing} failed"));
+        }
+        if self.site.lease_is_lost() {
+            return Some("the lease was lost to another run; nothing more was done".into());
+        }
+        if !action.takes_away() {
+            return None;
+        }
+        let holds = hold::active(self.site.s3.read(), &self.site.places).await;
+        match holds {
+            Ok(holds) if self.holds.iter().cloned().eq(holds.iter().map(Hold::shown)) => None,
+            Ok(_) => Some("left out, because holds were placed or lifted meanwhile".into()),
+            Err(error) => Some(error.to_string()),
         }
     }
 
@@ -263,7 +279,17 @@ impl<'a> Night<'a> {
         let nothing = Tonight::default();
         let tonight = self.tonight.get(&action.dataset).unwrap_or(&nothing);
         let policy = self.policy(&action.dataset)?;
-        let done = retention::apply(self.site, policy, action, &tonight.entries).await?;
+        let rows = self
+            .facts
+            .table(&action.dataset)
+            .map_or(0, TableFacts::rows);
+        let written: u64 = tonight.files.iter().map(|file| file.rows).sum();
+        let most = u128::from(self.policies.lake.guards.max_percent);
+        let may_trim = |expired: u64| {
+            let all = rows + written + expired;
+            self.site.consented || u128::from(expired) * 100 <= u128::from(all) * most
+        };
+        let done = retention::apply(self.site, policy, action, &tonight.entries, &may_trim).await?;
         let report = self.account(&action.dataset);
         report.retired_rows += done.rows;
         report.raw_deleted += done.raw_deleted;
@@ -275,6 +301,8 @@ impl<'a> Night<'a> {
             self.incomplete.insert(step.to_owned());
         }
         if done.raw_waiting > 0 {
+            self.waiting
+                .insert(action.dataset.clone(), done.raw_waiting);
             self.report.findings.push(format!(
                 "{} raw objects of {} hold expired or erased events; the next plan names them",
                 done.raw_waiting, action.dataset
@@ -405,6 +433,10 @@ impl<'a> Night<'a> {
                 known.clone_from(before);
             }
             known.table = after.table(name).and_then(TableFacts::version);
+            known.waiting = match self.waiting.get(name) {
+                Some(waiting) => *waiting,
+                None => known.waiting,
+            };
         }
         if last == Some(&seen) {
             return Ok(());

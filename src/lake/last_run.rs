@@ -15,7 +15,7 @@ use super::s3::{PutIf, ReadS3};
 use super::site::Site;
 use crate::policy::{RetentionPolicy, S3Location};
 
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// What a run saw, at its end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +24,8 @@ pub struct LastRun {
     pub version: u32,
     /// The run's time.
     pub now: DateTime<Utc>,
+    /// Whether a person has agreed to what a plan deletes, or the lake was empty when it was first looked at.
+    pub agreed: bool,
     /// By dataset or curated table.
     pub tables: BTreeMap<String, KnownTable>,
     /// How long other things are kept, as the policies word it; what is kept forever is not in it.
@@ -41,6 +43,9 @@ pub struct KnownTable {
     pub table: Option<u64>,
     /// Whether raw objects were there and stayed.
     pub has_raw: bool,
+    /// Raw objects with events that came too old, which nobody has agreed to trim.
+    #[serde(default)]
+    pub waiting: u64,
 }
 
 impl LastRun {
@@ -49,6 +54,7 @@ impl LastRun {
         Self {
             version: FORMAT,
             now,
+            agreed: false,
             tables: BTreeMap::new(),
             spans: BTreeMap::new(),
         }

@@ -11,7 +11,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{Action, Plan, megabytes};
-use crate::lake::facts::{Facts, TableFacts};
+use crate::lake::facts::{DatasetFacts, Facts, TableFacts};
 use crate::lake::last_run::{KnownTable, LastRun};
 use crate::lake::s3::ObjectVersion;
 use crate::lake::tables::DataFile;
@@ -30,7 +30,7 @@ pub struct Guard {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GuardKind {
-    /// No run has been here before, and this one would delete.
+    /// Nobody has agreed to a deletion here before, and this run would delete.
     FirstRun,
     /// The last run was long ago, or the clock jumped.
     Pause,
@@ -68,9 +68,11 @@ pub fn guards(
             watch.pause(last);
             watch.shorter_policies(last);
             watch.nothing_found(last);
+            watch.waiting(last);
         }
-        None => watch.first_run(),
+        None => {}
     }
+    watch.first_deletion(last);
     watch.caps_of_tables();
     watch.caps_of_objects();
     watch.guards
@@ -89,13 +91,28 @@ impl Watch<'_> {
         self.guards.push(Guard { guard, what });
     }
 
-    fn first_run(&mut self) {
+    fn first_deletion(&mut self, last: Option<&LastRun>) {
         let steps = self.plan.destructive().len();
-        if steps > 0 {
+        if steps == 0 || last.is_some_and(|last| last.agreed) {
+            return;
+        }
+        let so_far = match last {
+            Some(_) => "nobody has agreed to a deletion on this lake yet",
+            None => "no run has been on this lake before",
+        };
+        let what = format!("{so_far}, and {steps} steps would rewrite or delete for good");
+        self.push(GuardKind::FirstRun, what);
+    }
+
+    /// What came too old and was too much to go unasked.
+    fn waiting(&mut self, last: &LastRun) {
+        for (name, known) in last.tables.iter().filter(|(_, known)| known.waiting > 0) {
             let what = format!(
-                "no run has been on this lake before, and {steps} steps would rewrite or delete for good"
+                "{} raw objects of {name} hold events that came too old, and were left as they are: those events \
+                 would be deleted",
+                known.waiting
             );
-            self.push(GuardKind::FirstRun, what);
+            self.push(GuardKind::Cap, what);
         }
     }
 
@@ -227,9 +244,12 @@ impl Watch<'_> {
         for step in &self.plan.steps {
             match &step.action {
                 Action::Retain(action) => {
-                    versions.extend(action.raw.iter().chain(&action.quarantine));
+                    let raw = action.raw.iter().chain(&action.trim);
+                    versions.extend(raw.chain(&action.quarantine));
                 }
                 Action::Purge(action) => versions.extend(&action.versions),
+                Action::CleanLog(action) => versions.extend(&action.versions),
+                Action::TrimLedger(action) => versions.extend(&action.versions),
                 _ => {}
             }
         }
@@ -306,6 +326,7 @@ fn spans(policies: &Policies) -> Vec<(&str, String, Span)> {
 /// What the run that carries out `plan` will leave for the next one's guards.
 pub fn seen(policies: &Policies, facts: &Facts, last: Option<&LastRun>, plan: &Plan) -> LastRun {
     let mut seen = LastRun::new(plan.now);
+    seen.agreed = last.map_or_else(|| is_empty(facts), |last| last.agreed);
     for (name, retention) in rules(policies) {
         let before = last.and_then(|last| last.tables.get(name));
         let known = KnownTable {
@@ -314,6 +335,7 @@ pub fn seen(policies: &Policies, facts: &Facts, last: Option<&LastRun>, plan: &P
             table: facts.table(name).and_then(TableFacts::version),
             has_raw: has_raw(facts, plan, name)
                 .unwrap_or_else(|| before.is_some_and(|before| before.has_raw)),
+            waiting: 0,
         };
         seen.tables.insert(name.to_owned(), known);
     }
@@ -322,6 +344,13 @@ pub fn seen(policies: &Policies, facts: &Facts, last: Option<&LastRun>, plan: &P
         .map(|(_, what, keep)| (what, keep.to_string()))
         .collect();
     seen
+}
+
+/// Whether there is nothing in the lake yet, nor anything to come into it.
+fn is_empty(facts: &Facts) -> bool {
+    let has_table = |table: &Option<u64>| table.is_some();
+    let has_raw = |dataset: &DatasetFacts| !dataset.raw.is_empty();
+    !facts.table_versions().values().any(has_table) && !facts.datasets.values().any(has_raw)
 }
 
 /// Whether raw objects stay, where all of them were looked at.

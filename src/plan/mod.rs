@@ -403,7 +403,28 @@ impl Action {
         }
     }
 
-    /// Whether it is certain to rewrite or delete raw objects, or to purge.
+    /// Whether it takes away what a hold may keep.
+    pub fn takes_away(&self) -> bool {
+        match self {
+            Self::Erase(_)
+            | Self::EraseCurated(_)
+            | Self::Retain(_)
+            | Self::RetainCurated(_)
+            | Self::Curate(_)
+            | Self::Abort(_)
+            | Self::Purge(_) => true,
+            Self::Compact(_)
+            | Self::Fold(_)
+            | Self::FileRequests(_)
+            | Self::Identify(_)
+            | Self::Checkpoint(_)
+            | Self::CleanLog(_)
+            | Self::TrimLedger(_)
+            | Self::Certify(_) => false,
+        }
+    }
+
+    /// Whether it is certain to take rows out of tables by age, to rewrite or delete raw objects, or to purge.
     pub fn is_destructive(&self) -> bool {
         match self {
             Self::Compact(_)
@@ -412,12 +433,18 @@ impl Action {
             | Self::FileRequests(_)
             | Self::Identify(_)
             | Self::EraseCurated(_)
-            | Self::RetainCurated(_)
             | Self::Checkpoint(_)
             | Self::Certify(_) => false,
-            Self::Erase(_) | Self::Abort(_) | Self::CleanLog(_) | Self::TrimLedger(_) => true,
+            Self::Erase(_)
+            | Self::Abort(_)
+            | Self::CleanLog(_)
+            | Self::TrimLedger(_)
+            | Self::RetainCurated(_) => true,
             Self::Retain(retain) => {
-                !(retain.raw.is_empty() && retain.trim.is_empty() && retain.quarantine.is_empty())
+                let versions = [&retain.raw, &retain.trim, &retain.quarantine];
+                let files = [&retain.files, &retain.partly, &retain.straddling];
+                versions.iter().any(|versions| !versions.is_empty())
+                    || files.iter().any(|files| !files.is_empty())
             }
             Self::Purge(purge) => !purge.versions.is_empty(),
         }

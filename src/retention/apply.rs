@@ -57,12 +57,14 @@ pub struct Retained {
     pub is_whole: bool,
 }
 
-/// Takes out of a dataset what is too old. `tonight` are the raw objects compacted by earlier steps.
+/// Takes out of a dataset what is too old. `tonight` are the raw objects compacted by earlier steps; whether so
+/// many of their events as came too old go at once, nobody having been asked, `may_trim` tells.
 pub async fn apply(
     site: &Site,
     policy: &DatasetPolicy,
     step: &Retain,
     tonight: &[Entry],
+    may_trim: &dyn Fn(u64) -> bool,
 ) -> Result<Retained, RetentionError> {
     let mut done = Retained {
         rows: drop_rows(site, policy, step).await?,
@@ -86,16 +88,23 @@ pub async fn apply(
         .map(|version| version.key.as_str())
         .collect();
     let leftovers = tonight.iter().filter(|entry| {
-        let counts = entry.counts;
         let is_held = step.held.may_hold(entry.first_date, entry.last_date);
-        !is_held && !entry.damaged && counts.expired + counts.suppressed + counts.redacted > 0
+        !is_held && !entry.damaged
     });
+    let is_erased = |entry: &&Entry| entry.counts.suppressed + entry.counts.redacted > 0;
+    let (erased, others): (Vec<&Entry>, Vec<&Entry>) = leftovers.partition(is_erased);
+    let (mut go, mut wait) = (erased, others);
+    wait.retain(|entry| entry.counts.expired > 0);
+    if may_trim(wait.iter().map(|entry| entry.counts.expired).sum()) {
+        go.append(&mut wait);
+    }
     if site.may_destroy {
         keys.extend(step.older.iter().map(String::as_str));
-        keys.extend(leftovers.map(|entry| entry.key.as_str()));
+        keys.extend(go.iter().map(|entry| entry.key.as_str()));
     } else {
-        done.raw_waiting = leftovers.count() as u64;
+        wait.append(&mut go);
     }
+    done.raw_waiting = wait.len() as u64;
     for key in keys {
         match trim(site, policy, &ledger, step, key).await {
             Ok(TrimmedRaw::Records(records)) => done.raw_trimmed += records,

@@ -21,7 +21,12 @@ fn looked_after() -> Lake {
     store.put(bucket("cart"), &raw_key("cart", 0, 0), lines(&events));
     drop(store);
     let server = Server::of(&lake, NOW);
-    server.real(&lake, NOW, &["run"]).expect_exit(0);
+    let plan = server
+        .real(&lake, NOW, &["plan", "--output", "json"])
+        .json();
+    let digest = plan["digest"].as_str().unwrap();
+    let confirmed = ["run", "--confirm", digest];
+    server.real(&lake, NOW, &confirmed).expect_exit(0);
     lake
 }
 

@@ -2,8 +2,10 @@
 
 use lakewarden::demo::BUCKETS;
 
+use crate::killed::start;
 use crate::support::events::{ADA, BOB, bucket, event, lines, raw_key};
-use crate::support::{Lake, NOW, tables, traces};
+use crate::support::server::Request;
+use crate::support::{Lake, NOW, Server, tables, traces};
 
 const NEXT_NIGHT: &str = "2026-11-21T03:00:00Z";
 const BECAUSE: [&str; 6] = [
@@ -253,4 +255,38 @@ fn a_request_of_which_only_a_broken_record_is_held_says_what_it_waits_for() {
     lake.run(NEXT_NIGHT);
     assert_eq!(lake.request_states(NEXT_NIGHT), ["certified"]);
     assert!(traces::mentioning(&lake.s3(), ADA).is_empty());
+}
+
+#[test]
+fn a_hold_that_is_placed_while_a_run_is_at_work_is_heeded_by_what_is_left_of_it() {
+    let lake = lake_of(&["2024-11-20", "2026-11-19"]);
+    let late = lines(&[event("cart", BOB, "2026-11-19T22:00:00Z")]);
+    lake.store(NOW)
+        .put(bucket("cart"), &raw_key("cart", 5, 0), late);
+    let server = Server::of(&lake, NEXT_NIGHT);
+    let mut run = start(&lake, &server, NEXT_NIGHT);
+    let signal = |name: &str| {
+        let pid = run.id().to_string();
+        let mut kill = std::process::Command::new("kill");
+        assert!(kill.args([name, &pid]).status().unwrap().success());
+    };
+    let compacts = |request: &Request| request.path.contains("/events/cart/");
+    while !server.mutations().iter().any(compacts) {
+        std::thread::yield_now();
+    }
+    signal("-STOP");
+    let add = [&["hold", "add", "--table", "cart"][..], &BECAUSE].concat();
+    server.command(&lake, NEXT_NIGHT, &add).expect_exit(0);
+    signal("-CONT");
+    assert_eq!(run.wait().unwrap().code(), Some(1));
+    drop(server);
+    assert_eq!(days(&lake, "cart"), ["2024-11-20", "2026-11-19"]);
+    assert!(
+        lake.store(NEXT_NIGHT)
+            .current(bucket("cart"), &raw_key("cart", 0, 0))
+            .is_some()
+    );
+    lake.run(NEXT_NIGHT);
+    assert_eq!(days(&lake, "cart"), ["2024-11-20", "2026-11-19"]);
+    assert_eq!(days(&lake, "payment"), ["2026-11-19"]);
 }

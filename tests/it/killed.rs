@@ -32,7 +32,8 @@ pub fn run_and_kill(lake: &Lake, server: &Server, now: &str, mutations: usize) -
     }
 }
 
-fn start(lake: &Lake, server: &Server, now: &str) -> Child {
+/// Starts a night.
+pub fn start(lake: &Lake, server: &Server, now: &str) -> Child {
     Command::new(BINARY)
         .env_clear()
         .envs(environment())

@@ -1,5 +1,5 @@
 //! A real lake: the first run on it deletes and rewrites nothing that cannot be brought back, unless a person
-//! said yes to that very plan; from then on the nights need nobody.
+//! said yes to that very plan; from that day on the nights need nobody.
 
 use std::fs;
 
@@ -87,7 +87,11 @@ fn a_first_run_that_erases_waits_for_the_digest_of_its_plan() {
 #[test]
 fn an_erasure_on_a_lake_that_is_looked_after_needs_nobody_at_night() {
     let (lake, server) = lake_of_bob();
-    server.real(&lake, NOW, &["run"]).expect_exit(0);
+    let plan = server
+        .real(&lake, NOW, &["plan", "--output", "json"])
+        .json();
+    let confirmed = ["run", "--confirm", digest(&plan)];
+    server.real(&lake, NOW, &confirmed).expect_exit(0);
     let identifier = format!("user_id={BOB}");
     server
         .real(&lake, NOW, &["erase", "add", "--identifier", &identifier])
@@ -120,7 +124,7 @@ fn the_digest_of_yesterday_is_no_consent_for_today() {
 }
 
 #[test]
-fn rows_that_came_too_old_leave_raw_objects_after_the_first_night() {
+fn rows_that_came_too_old_leave_raw_objects_once_somebody_has_agreed() {
     let lake = small_lake();
     // Of a table of a few rows a day is much.
     lake.change_policy("lake.yaml", "key:", "guards: { max_percent: 50 }\nkey:");
@@ -133,7 +137,15 @@ fn rows_that_came_too_old_leave_raw_objects_after_the_first_night() {
     let raw = lake.store(NOW).current(cart, &key).unwrap();
 
     let server = Server::of(&lake, NEXT_NIGHT);
-    server.real(&lake, NEXT_NIGHT, &["run"]).expect_exit(0);
+    let words = [
+        "nobody has agreed to a deletion on this lake yet",
+        "raw objects of cart hold events that came too old, and were left as they are",
+    ];
+    server.real(&lake, NEXT_NIGHT, &["run"]).refused(5, &words);
+    let plan = server.real(&lake, NEXT_NIGHT, &["plan", "--output", "json"]);
+    let confirmed = ["run", "--confirm", digest(&plan.json())].map(str::to_owned);
+    let confirmed: Vec<&str> = confirmed.iter().map(String::as_str).collect();
+    server.real(&lake, NEXT_NIGHT, &confirmed).expect_exit(0);
     drop(server);
     let versions = lake.store(NEXT_NIGHT).versions(cart, &key);
     assert_eq!(
@@ -172,4 +184,35 @@ fn the_key_may_come_from_the_environment() {
     };
     with(&[]).refused(7, &["LAKEWARDEN_TEST_KEY"]);
     with(&[("LAKEWARDEN_TEST_KEY", key.trim())]).expect_exit(0);
+}
+
+#[test]
+fn a_dataset_whose_events_nearly_all_come_too_old_waits_for_somebody() {
+    let (lake, server) = lake_of_bob();
+    let plan = server
+        .real(&lake, NOW, &["plan", "--output", "json"])
+        .json();
+    let confirmed = ["run", "--confirm", digest(&plan)];
+    server.real(&lake, NOW, &confirmed).expect_exit(0);
+    drop(server);
+    let old: Vec<String> = (10..20)
+        .map(|day| event("cart", BOB, &format!("2023-01-{day}T10:00:00Z")))
+        .collect();
+    let (cart, key) = (bucket("cart"), raw_key("cart", 0, 50));
+    lake.store(NOW).put(cart, &key, lines(&old));
+    let server = Server::of(&lake, NEXT_NIGHT);
+    server.real(&lake, NEXT_NIGHT, &["run"]).expect_exit(0);
+    let words = ["1 raw objects of cart hold events that came too old"];
+    server.real(&lake, NEXT_NIGHT, &["run"]).refused(5, &words);
+    let plan = server
+        .real(&lake, NEXT_NIGHT, &["plan", "--output", "json"])
+        .json();
+    drop(server);
+    assert!(lake.store(NEXT_NIGHT).current(cart, &key).is_some());
+    let server = Server::of(&lake, NEXT_NIGHT);
+    let confirmed = ["run", "--confirm", digest(&plan)];
+    server.real(&lake, NEXT_NIGHT, &confirmed).expect_exit(0);
+    server.real(&lake, NEXT_NIGHT, &["run"]).expect_exit(0);
+    drop(server);
+    assert!(lake.store(NEXT_NIGHT).current(cart, &key).is_none());
 }
