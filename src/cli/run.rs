@@ -108,7 +108,8 @@ impl Night<'_> {
             .map_err(Failure::from_error)?;
         if let Source::Saved(saved) = source {
             let (facts, holds) = (&planned.facts, &planned.plan.holds);
-            crate::plan::refuse_if_stale(&saved, facts, holds, &lake.policies.digest)
+            let policies = &lake.policies.digest;
+            crate::plan::refuse_if_stale(&saved, facts, holds, policies, self.now)
                 .map_err(Failure::from_error)?;
             planned = planned.with(&lake.policies, *saved);
         }
