@@ -1,6 +1,7 @@
 //! Holds win over every rule, are shown everywhere, and end only when a person lifts them.
 
 use crate::support::events::{ADA, BOB, bucket, event, lines, raw_key};
+use crate::support::lake::LAKE_BUCKET;
 use crate::support::{Lake, NOW, tables, traces};
 
 const NEXT_NIGHT: &str = "2026-11-21T03:00:00Z";
@@ -187,4 +188,42 @@ fn a_hold_says_what_it_is_on_why_who_answers_and_until_when() {
     assert_eq!(lake.plan(NOW)["holds"], serde_json::json!([]));
     lake.command(NOW, &["hold", "lift", &id, "--reason", "again"])
         .expect_exit(2);
+}
+
+#[test]
+fn unfinished_uploads_below_a_held_dataset_stay() {
+    let lake = lake_of(&["2026-11-19"]);
+    // Any of these may hold what is held: nobody can read them.
+    let begun = lake.store("2026-11-10T12:00:00Z");
+    begun.begin_upload(bucket("cart"), "topics/cart/a.json");
+    begun.begin_upload(bucket("cart"), "topics/cart/b.json");
+    begun.begin_upload(bucket("payment"), "topics/payment/a.json");
+    begun.begin_upload(LAKE_BUCKET, "events/cart/given-up.parquet");
+    drop(begun);
+    let id = hold(&lake, &["--table", "cart"]);
+    lake.request_erasure(NOW, &format!("user_id={ADA}"));
+    let told =
+        format!("2 unfinished uploads under s3://acme-cart-events/topics/cart/ stay: hold {id}");
+    let findings = lake.plan(NEXT_NIGHT)["findings"].clone();
+    let findings = findings.as_array().unwrap().iter();
+    assert_eq!(
+        findings
+            .filter(|finding| **finding == told.as_str())
+            .count(),
+        1
+    );
+    lake.run(NEXT_NIGHT);
+    let uploads = |bucket| lake.store(NEXT_NIGHT).uploads(bucket);
+    assert_eq!(
+        uploads(bucket("cart")),
+        ["topics/cart/a.json", "topics/cart/b.json"]
+    );
+    assert_eq!(uploads(bucket("payment")), [""; 0]);
+    assert_eq!(uploads(LAKE_BUCKET), [""; 0]);
+    assert_ne!(lake.request_states(NEXT_NIGHT), ["certified"]);
+
+    lift(&lake, &id);
+    lake.run(NEXT_NIGHT);
+    assert_eq!(uploads(bucket("cart")), [""; 0]);
+    assert_eq!(lake.request_states(NEXT_NIGHT), ["certified"]);
 }

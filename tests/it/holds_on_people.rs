@@ -276,3 +276,20 @@ fn nothing_is_deleted_while_nobody_can_tell_whom_a_hold_is_on() {
     lake.command(LONG_AFTER, &["run"]).expect_exit(7);
     assert_eq!(tables::all_rows(&lake), before);
 }
+
+#[test]
+fn unfinished_uploads_may_hold_a_held_person() {
+    let lake = Lake::empty();
+    lake.store("2026-11-10T12:00:00Z")
+        .begin_upload(bucket("payment"), "topics/payment/a.json");
+    let id = hold_on(&lake, ADA);
+    let told = format!(
+        "1 unfinished upload under s3://acme-payment-events/topics/payment/ stays: hold {id}"
+    );
+    let findings = lake.run(NOW)["findings"].to_string();
+    assert!(findings.contains(&told), "{findings}");
+    assert_eq!(lake.store(NOW).uploads(bucket("payment")).len(), 1);
+    lift(&lake, &id);
+    lake.run(NOW);
+    assert_eq!(lake.store(NOW).uploads(bucket("payment")), [""; 0]);
+}
