@@ -162,7 +162,7 @@ fn raw_objects_that_are_newly_to_go() {
 #[test]
 fn what_is_not_events_and_is_kept_shorter() {
     let lake = looked_after();
-    lake.change_policy("lake.yaml", "reports: 2 years", "reports: 30 days");
+    lake.change_policy("lake.yaml", "key:", "reports: 30 days\nkey:");
     let keep = "  keep: 2 years\n";
     let shorter = format!("{keep}  quarantine: 90 days\n");
     lake.change_policy("datasets/cart.yaml", keep, &shorter);
