@@ -107,7 +107,7 @@ impl Failure {
 fn is_held(error: &(dyn Error + 'static)) -> bool {
     matches!(
         error.downcast_ref::<LeaseError>(),
-        Some(LeaseError::Held { .. } | LeaseError::ClockWentBack { .. })
+        Some(LeaseError::Held { .. } | LeaseError::Lost | LeaseError::ClockWentBack { .. })
     )
 }
 

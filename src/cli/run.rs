@@ -1,7 +1,6 @@
 //! `run`: plan the night and carry it out.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use chrono::{DateTime, Utc};
 
@@ -74,7 +73,7 @@ pub async fn night(
         lake,
         run,
         now,
-        lease_lost: lease.lost(),
+        lease: &lease,
     };
     let outcome = night.under_lease(s3, source, confirm).await;
     if let Err(error) = lease.release().await {
@@ -88,7 +87,7 @@ struct Night<'a> {
     run: String,
     /// The one time of the run (invariant 13).
     now: DateTime<Utc>,
-    lease_lost: Arc<AtomicBool>,
+    lease: &'a Lease,
 }
 
 impl Night<'_> {
@@ -108,7 +107,8 @@ impl Night<'_> {
             .map_err(Failure::from_error)?;
         if let Source::Saved(saved) = source {
             let (facts, holds) = (&planned.facts, &planned.plan.holds);
-            crate::plan::refuse_if_stale(&saved, facts, holds, &lake.policies.digest)
+            let policies = &lake.policies.digest;
+            crate::plan::refuse_if_stale(&saved, facts, holds, policies, self.now)
                 .map_err(Failure::from_error)?;
             planned = planned.with(&lake.policies, *saved);
         }
@@ -136,8 +136,10 @@ impl Night<'_> {
             memory: usize::try_from(lake.policies.lake.memory.bytes()).unwrap_or(usize::MAX),
             may_destroy: consent != Consent::None,
             consented: consent == Consent::Given,
-            lease_lost: self.lease_lost,
+            lease_lost: self.lease.lost(),
         };
+        let proceeds = self.lease.proceed(self.now).await;
+        proceeds.map_err(Failure::from_error)?;
         let key = &|| lake.key();
         job::apply(&site, &lake.policies, &key, planned, seen)
             .await

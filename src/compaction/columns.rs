@@ -209,7 +209,7 @@ mod tests {
             told("{ on_new_field: add }", &events),
             [
                 "+ items.seat: integer   (in 2 events)",
-                "+ voucher: text   (in 1 events)",
+                "+ voucher: text   (in 1 event)",
                 "~ Id: stays in _rescued, the name differs only in case from a column's",
             ]
         );
@@ -221,14 +221,14 @@ mod tests {
         assert_eq!(
             told("{ on_new_field: rescue, types: { seat: text } }", &events),
             [
-                "+ seat: text   (in 1 events)",
+                "+ seat: text   (in 1 event)",
                 "~ voucher: stays in _rescued, the policy says `on_new_field: rescue`",
             ]
         );
         assert_eq!(
             told("{ on_new_field: fail, types: { seat: text } }", &events),
             [
-                "+ seat: text   (in 1 events)",
+                "+ seat: text   (in 1 event)",
                 "! voucher: objects that bring it are refused, the policy says `on_new_field: fail`",
             ]
         );

@@ -15,7 +15,9 @@ pub fn planned(policy: &LakePolicy, steps: &[Step], now: DateTime<Utc>) -> Vec<D
     for step in steps {
         match &step.action {
             Action::Retain(action)
-                if !(action.files.is_empty() && action.straddling.is_empty()) =>
+                if !(action.files.is_empty()
+                    && action.partly.is_empty()
+                    && action.straddling.is_empty()) =>
             {
                 aged.insert(action.dataset.as_str());
             }
@@ -84,6 +86,9 @@ fn due(
 mod tests {
     use super::*;
     use crate::audit::report::{CuratedReport, DatasetReport};
+    use crate::lake::hold::Held;
+    use crate::lake::tables::DataFile;
+    use crate::plan::Retain;
     use crate::policy::Policies;
 
     fn policies(more: &str) -> Policies {
@@ -115,6 +120,41 @@ mod tests {
             .insert("payment".into(), DatasetReport::default());
         report.curated.insert("funnel".into(), funnel);
         report
+    }
+
+    #[test]
+    fn rows_that_leave_beside_a_held_persons_are_told_by_the_plan_too() {
+        let policies = policies("snowflake: { time_travel: 1 day }\n");
+        let now: DateTime<Utc> = "2026-11-20T03:00:00Z".parse().unwrap();
+        let file = DataFile {
+            path: "event_date=2024-11-19/a.parquet".into(),
+            event_date: "2024-11-19".parse().unwrap(),
+            size: 10,
+            rows: 2,
+        };
+        let retain = |partly| Step {
+            id: "retain-cart".into(),
+            why: String::new(),
+            action: Action::Retain(Retain {
+                dataset: "cart".into(),
+                keep_from: now.into(),
+                files: Vec::new(),
+                partly,
+                straddling: Vec::new(),
+                raw: Vec::new(),
+                trim: Vec::new(),
+                quarantine: Vec::new(),
+                held: Held::default(),
+                older: Vec::new(),
+                after: Vec::new(),
+            }),
+        };
+        let told = planned(&policies.lake, &[retain(vec![file])], now);
+        let lines: Vec<String> = told.iter().map(ToString::to_string).collect();
+        let expected = "due 2026-11-28 03:00 UTC: rows of cart that leave by age tonight are out of Snowflake's \
+                        Time Travel and Fail-safe, if they are deleted there today";
+        assert_eq!(lines, [expected]);
+        assert_eq!(planned(&policies.lake, &[retain(Vec::new())], now), []);
     }
 
     #[test]

@@ -3,7 +3,8 @@
 //! A run that died leaves its lease behind; it is taken over when it has expired, or at once when its
 //! holder was a process of this very machine that is no more (same boot, same process namespace).
 //! Tables do not rely on it: every commit is a compare-and-swap of its own (invariant 3). The lease also
-//! remembers the last run's `now`, so that a clock that went back is noticed (invariant 13).
+//! remembers the last run's `now`, so that a clock that went back is noticed (invariant 13). A run that its guards
+//! stopped leaves none: perhaps it was its clock that was wrong.
 //!
 //! Every run writes the object several times. Whoever gives the lease back removes what it has replaced: it is
 //! no step of a plan, as the lease itself is none, so a night without work stays one.
@@ -35,6 +36,9 @@ pub enum LeaseError {
         /// When its lease ends unless it renews it.
         until: DateTime<Utc>,
     },
+    /// Another run has taken the lease.
+    #[error("the lease was lost to another run before anything was done; wait for that run")]
+    Lost,
     /// The clock went back.
     #[error(
         "the clock went back: the last run's time was {last}, now it is {now}; correct the clock (or --now)"
@@ -65,7 +69,8 @@ struct LeaseRecord {
     holder: Holder,
     /// Absent when released.
     until: Option<DateTime<Utc>>,
-    last_now: DateTime<Utc>,
+    /// The time of the last run that its guards let through; none if there was none.
+    last_now: Option<DateTime<Utc>>,
 }
 
 /// Which process of which machine.
@@ -104,10 +109,16 @@ impl Holder {
 #[derive(Debug)]
 pub struct Lease {
     place: Place,
-    record: LeaseRecord,
-    etag: Arc<Mutex<String>>,
+    written: Arc<Mutex<Written>>,
     lost: Arc<AtomicBool>,
     renewal: tokio::task::JoinHandle<()>,
+}
+
+/// What we wrote last.
+#[derive(Debug)]
+struct Written {
+    record: LeaseRecord,
+    etag: String,
 }
 
 #[derive(Debug, Clone)]
@@ -179,14 +190,14 @@ impl Lease {
             run: run.to_owned(),
             holder: Holder::this_process(),
             until: Some(time_of_day() + KEPT_FOR),
-            last_now: last.as_ref().map_or(now, |last| last.last_now.max(now)),
+            last_now: last.and_then(|last| last.last_now),
         };
         let condition = match &there {
             None => PutIf::Absent,
             Some((_, etag)) => PutIf::Matches(etag),
         };
         let etag = match place.write(&record, condition).await {
-            Ok(etag) => Arc::new(Mutex::new(etag)),
+            Ok(etag) => etag,
             Err(error) if error.kind == S3ErrorKind::Precondition => {
                 return Err(LeaseError::Held {
                     run: "that was just started".into(),
@@ -195,20 +206,31 @@ impl Lease {
             }
             Err(error) => return Err(error.into()),
         };
+        let written = Arc::new(Mutex::new(Written { record, etag }));
         let taken_away = Arc::new(AtomicBool::new(false));
         let renewal = tokio::spawn(renew(
             place.clone(),
-            record.clone(),
-            Arc::clone(&etag),
+            Arc::clone(&written),
             Arc::clone(&taken_away),
         ));
         Ok(Self {
             place,
-            record,
-            etag,
+            written,
             lost: taken_away,
             renewal,
         })
+    }
+
+    /// Remembers the time of this run, which its guards have let through: before it changes anything, so that
+    /// one that is killed has left it too.
+    pub async fn proceed(&self, now: DateTime<Utc>) -> Result<(), LeaseError> {
+        let mut written = self.written.lock().await;
+        written.record.last_now = Some(now);
+        if written.renew(&self.place).await? {
+            return Ok(());
+        }
+        self.lost.store(true, Ordering::Relaxed);
+        Err(LeaseError::Lost)
     }
 
     /// Set once another run has taken the lease: whoever works under it must stop.
@@ -217,11 +239,13 @@ impl Lease {
     }
 
     /// Gives the lease back.
-    pub async fn release(mut self) -> Result<(), S3Error> {
+    pub async fn release(self) -> Result<(), S3Error> {
         self.renewal.abort();
-        self.record.until = None;
-        let etag = self.etag.lock().await.clone();
-        let released = self.place.write(&self.record, PutIf::Matches(&etag));
+        let mut written = self.written.lock().await;
+        written.record.until = None;
+        let released = self
+            .place
+            .write(&written.record, PutIf::Matches(&written.etag));
         released.await.map(drop)
     }
 }
@@ -233,13 +257,10 @@ impl Drop for Lease {
 }
 
 fn refuse_if_clock_went_back(last: &LeaseRecord, now: DateTime<Utc>) -> Result<(), LeaseError> {
-    if now < last.last_now {
-        return Err(LeaseError::ClockWentBack {
-            last: last.last_now,
-            now,
-        });
+    match last.last_now {
+        Some(last) if now < last => Err(LeaseError::ClockWentBack { last, now }),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 fn refuse_if_held(last: &LeaseRecord, now: DateTime<Utc>) -> Result<(), LeaseError> {
@@ -255,26 +276,36 @@ fn refuse_if_held(last: &LeaseRecord, now: DateTime<Utc>) -> Result<(), LeaseErr
     }
 }
 
-async fn renew(
-    place: Place,
-    mut record: LeaseRecord,
-    etag: Arc<Mutex<String>>,
-    lost: Arc<AtomicBool>,
-) {
+impl Written {
+    /// Writes it again, to last from now on. False if another run has taken the lease.
+    async fn renew(&mut self, place: &Place) -> Result<bool, LeaseError> {
+        self.record.until = Some(time_of_day() + KEPT_FOR);
+        loop {
+            match place.write(&self.record, PutIf::Matches(&self.etag)).await {
+                Ok(etag) => {
+                    self.etag = etag;
+                    return Ok(true);
+                }
+                Err(error) if error.kind == S3ErrorKind::Precondition => {}
+                Err(error) => return Err(error.into()),
+            }
+            // An earlier renewal may have landed although its answer was lost.
+            match place.read().await? {
+                Some((there, etag)) if there.run == self.record.run && etag != self.etag => {
+                    self.etag = etag;
+                }
+                _ => return Ok(false),
+            }
+        }
+    }
+}
+
+async fn renew(place: Place, written: Arc<Mutex<Written>>, lost: Arc<AtomicBool>) {
     loop {
         tokio::time::sleep(RENEWED_EVERY).await;
-        record.until = Some(time_of_day() + KEPT_FOR);
-        let mut etag = etag.lock().await;
-        match place.write(&record, PutIf::Matches(&etag)).await {
-            Ok(renewed) => *etag = renewed,
-            Err(error) if error.kind == S3ErrorKind::Precondition => {
-                // An earlier renewal may have landed although its answer was lost.
-                match place.read().await {
-                    Ok(Some((there, current))) if there.run == record.run => *etag = current,
-                    Ok(_) => lost.store(true, Ordering::Relaxed),
-                    Err(error) => tracing::warn!(%error, "the lease could not be looked at"),
-                }
-            }
+        match written.lock().await.renew(&place).await {
+            Ok(true) => {}
+            Ok(false) => lost.store(true, Ordering::Relaxed),
             Err(error) => tracing::warn!(%error, "the lease could not be renewed"),
         }
     }

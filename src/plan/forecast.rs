@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::megabytes;
+use super::{megabytes, plural};
 
 /// What leaves by age within some days, if nothing else happens.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,9 +40,37 @@ impl fmt::Display for Forecast {
             let size = megabytes(*bytes);
             write!(
                 formatter,
-                "{separator} {events} events and {objects} objects of {name} ({size})"
+                "{separator} {events} event{} and {objects} object{} of {name} ({size})",
+                plural(*events),
+                plural(*objects)
             )?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_of_a_thing_is_told_in_the_singular() {
+        let leaving = |events, objects| Leaving {
+            events,
+            objects,
+            bytes: 700,
+        };
+        let forecast = Forecast {
+            days: 7,
+            leaving: BTreeMap::from([
+                ("cart".to_owned(), leaving(1, 1)),
+                ("payment".to_owned(), leaving(0, 2)),
+            ]),
+        };
+        assert_eq!(
+            forecast.to_string(),
+            "within 7 days by age: 1 event and 1 object of cart (700 B); 0 events and 2 objects of payment \
+             (700 B)"
+        );
     }
 }

@@ -63,14 +63,11 @@ pub fn guards(
         now,
         guards: Vec::new(),
     };
-    match last {
-        Some(last) => {
-            watch.pause(last);
-            watch.shorter_policies(last);
-            watch.nothing_found(last);
-            watch.waiting(last);
-        }
-        None => {}
+    if let Some(last) = last {
+        watch.pause(last);
+        watch.shorter_policies(last);
+        watch.nothing_found(last);
+        watch.waiting(last);
     }
     watch.first_deletion(last);
     watch.caps_of_tables();

@@ -529,6 +529,11 @@ pub fn megabytes(bytes: u64) -> String {
     }
 }
 
+/// The ending of a noun of which there are `count`.
+pub fn plural(count: u64) -> &'static str {
+    if count == 1 { "" } else { "s" }
+}
+
 /// The sizes of object versions, added up.
 pub fn total_size(versions: &[ObjectVersion]) -> u64 {
     versions.iter().map(|version| version.size).sum()

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use chrono::{DateTime, Utc};
+
 use super::{Action, Plan};
 use crate::lake::facts::Facts;
 use crate::lake::hold::Hold;
@@ -65,15 +67,21 @@ pub fn read(file: &Path) -> Result<Plan, PlanFileError> {
     Ok(plan)
 }
 
-/// Refuses a plan whose policies, holds, tables or objects are no longer what it names. What arrived since then
-/// does not matter: it waits for the next plan.
+/// Refuses a plan whose policies, holds, tables or objects are no longer what it names, or that was made for a
+/// time after `now`: it would delete what may not go yet. What arrived since then does not matter: it waits for
+/// the next plan.
 pub fn refuse_if_stale(
     plan: &Plan,
     facts: &Facts,
     holds: &[Hold],
     policies: &str,
+    now: DateTime<Utc>,
 ) -> Result<(), Stale> {
     let stale = |what: String| Err(Stale { what });
+    if plan.now > now {
+        let made_for = plan.now.format("%Y-%m-%d %H:%M UTC");
+        return stale(format!("it was made for a later time, {made_for}"));
+    }
     if plan.policies != policies {
         return stale("the policies have changed".into());
     }

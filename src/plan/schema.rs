@@ -9,6 +9,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::plural;
+
 /// So many fields of a dataset are shown.
 pub const SHOWN_FIELDS: usize = 20;
 /// So many characters of a name are shown.
@@ -74,10 +76,12 @@ impl SchemaChange {
     ) -> fmt::Result {
         write!(
             formatter,
-            "  schema of {dataset} (from a sample of {} events in {} of {} objects):",
+            "  schema of {dataset} (from a sample of {} event{} in {} of {} object{}):",
             grouped(self.events),
+            plural(self.events),
             grouped(self.objects as u64),
-            grouped(self.of_objects as u64)
+            grouped(self.of_objects as u64),
+            plural(self.of_objects as u64)
         )?;
         if self.is_new_table {
             return writeln!(formatter, " a new table of {} columns", self.new_columns);
@@ -89,8 +93,9 @@ impl SchemaChange {
         if self.more > 0 {
             writeln!(
                 formatter,
-                "    and {} more fields",
-                grouped(self.more as u64)
+                "    and {} more field{}",
+                grouped(self.more as u64),
+                plural(self.more as u64)
             )?;
         }
         Ok(())
@@ -106,8 +111,9 @@ impl fmt::Display for FieldChange {
                 in_events,
             } => write!(
                 formatter,
-                "+ {field}: {column_type}   (in {} events)",
-                grouped(*in_events)
+                "+ {field}: {column_type}   (in {} event{})",
+                grouped(*in_events),
+                plural(*in_events)
             ),
             FieldFate::Rescued { why } => {
                 write!(formatter, "~ {field}: stays in _rescued, {why}")

@@ -229,7 +229,8 @@ fn dataset(path: &str, file: &Section<'_>) -> Option<PlacedDataset> {
     let table = table(file);
     let schema = schema(file);
     let retention = retention(file);
-    let pii = pii::read(file);
+    let keep = retention.as_ref().map(|(rule, _)| rule.keep);
+    let pii = pii::read(file, keep);
     let (raw, location_at, inventory_at) = raw?;
     let (retention, beside) = retention?;
     Some(PlacedDataset {
@@ -346,7 +347,7 @@ pub(super) fn curated_retention(file: &Section<'_>) -> Option<RetentionPolicy> {
 }
 
 /// Any day will do: of two calendar spans the longer one reaches further back from all of them.
-fn is_longer(one: Span, other: Span) -> bool {
+pub(super) fn is_longer(one: Span, other: Span) -> bool {
     let today = NaiveDate::default();
     one.before_date(today) < other.before_date(today)
 }

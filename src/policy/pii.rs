@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::dataset::is_longer;
 use super::error::ValueError;
 use super::field_path;
 use super::names::name;
@@ -175,8 +176,8 @@ const LEGAL_MINIMUM: &[Key] = &[
     Key::new("reason", "chargebacks"),
 ];
 
-/// Reads the section `pii` of a dataset.
-pub(super) fn read(file: &Section<'_>) -> Option<PiiPolicy> {
+/// Reads the section `pii` of a dataset, whose rows are kept for `keep`, if that could be read.
+pub(super) fn read(file: &Section<'_>, keep: Option<Span>) -> Option<PiiPolicy> {
     if says_none(file) {
         return Some(PiiPolicy::default());
     }
@@ -191,7 +192,7 @@ pub(super) fn read(file: &Section<'_>) -> Option<PiiPolicy> {
         ..policy?
     };
     let on_erasure = if redacts? {
-        OnErasure::Redact(redaction(&section, &policy)?)
+        OnErasure::Redact(redaction(&section, &policy, keep)?)
     } else {
         delete(&section)
     };
@@ -323,7 +324,7 @@ fn delete(pii: &Section<'_>) -> OnErasure {
     OnErasure::Delete
 }
 
-fn redaction(pii: &Section<'_>, policy: &PiiPolicy) -> Option<Redaction> {
+fn redaction(pii: &Section<'_>, policy: &PiiPolicy, rows_keep: Option<Span>) -> Option<Redaction> {
     if pii.find("legal_minimum").is_none() {
         pii.refuse(
             pii.at(),
@@ -335,6 +336,15 @@ fn redaction(pii: &Section<'_>, policy: &PiiPolicy) -> Option<Redaction> {
     let minimum = pii.section("legal_minimum", LEGAL_MINIMUM)?;
     let keep = minimum.required("keep", days_or_longer);
     let basis = minimum.required("reason", reason);
+    if let (Some(keep), Some(rows_keep)) = (keep, rows_keep)
+        && is_longer(keep, rows_keep)
+    {
+        minimum.refuse(
+            minimum.value_at("keep"),
+            "`keep` under `pii.legal_minimum` is longer than `keep` under `retention`: the rows would go before",
+            format!("write `keep: {rows_keep}`, or less, or a longer `keep` under `retention`"),
+        );
+    }
     let fields = replacements(pii)?;
     for path in policy.paths() {
         if !fields.contains_key(&path) {

@@ -113,7 +113,7 @@ fn first_needed(
 /// Whether the policy's span is not over, or one of the object's events might be admitted again. Of what has
 /// no readable time the day of compaction stands in for the age.
 fn is_young(policy: &DatasetPolicy, known: &KnownObject, now: DateTime<Utc>) -> bool {
-    let keep_from = policy.retention.keep.before_date(now.date_naive());
+    let keep_from = policy.retention.horizon(now).first_day();
     let compacted_on = known.at.date_naive();
     let last = match known.last_date {
         Some(last) if !known.has_broken && !known.damaged => last,
@@ -140,4 +140,55 @@ pub async fn trim_ledger(
         &What::ledger(&policy.name),
     )
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::Policies;
+
+    fn policy(zone: &str) -> DatasetPolicy {
+        let cart = format!(
+            "version: 1\ndataset: cart\nraw: {{ location: s3://raw/t/ }}\nevents: {{ time: at }}\n\
+             table: {{ sort_by: [id] }}\nretention: {{ keep: 2 years, zone: {zone}, ledger: 30 days }}\n\
+             pii: none\n"
+        );
+        let lake = "version: 1\nlake: s3://lake/\nkey: { env: KEY }\n".to_owned();
+        let files = [
+            ("lake.yaml".to_owned(), lake),
+            ("datasets/cart.yaml".to_owned(), cart),
+        ];
+        Policies::parse(&files).unwrap().datasets.remove(0)
+    }
+
+    #[test]
+    fn what_would_still_be_admitted_in_the_zone_is_young() {
+        // In New York it is still the 20th: an event of 20 November 2024, noon, would be admitted.
+        let now = "2026-11-21T03:00:00Z".parse().unwrap();
+        let known = |last: &str| KnownObject {
+            at: "2024-11-25T03:00:00Z".parse().unwrap(),
+            segment: 1,
+            first_date: last.parse().ok(),
+            last_date: last.parse().ok(),
+            records: 1,
+            size: 1,
+            suppressed: 0,
+            has_broken: false,
+            damaged: false,
+        };
+        for (zone, last, expected) in [
+            ("America/New_York", "2024-11-20", true),
+            ("America/New_York", "2024-11-19", false),
+            ("UTC", "2024-11-20", false),
+            ("UTC", "2024-11-21", true),
+            // Its first hour in Berlin is the last one of the 20th in UTC.
+            ("Europe/Berlin", "2024-11-20", true),
+        ] {
+            assert_eq!(
+                is_young(&policy(zone), &known(last), now),
+                expected,
+                "{zone} {last}"
+            );
+        }
+    }
 }

@@ -167,7 +167,7 @@ fn raw_objects_that_are_newly_to_go() {
 #[test]
 fn what_is_not_events_and_is_kept_shorter() {
     let lake = looked_after();
-    lake.change_policy("lake.yaml", "reports: 2 years", "reports: 30 days");
+    lake.change_policy("lake.yaml", "key:", "reports: 30 days\nkey:");
     let keep = "  keep: 2 years\n";
     let shorter = format!("{keep}  quarantine: 90 days\n");
     lake.change_policy("datasets/cart.yaml", keep, &shorter);
@@ -214,4 +214,21 @@ fn nothing_where_there_was_something() {
     server
         .real(&lake, NEXT_NIGHT, &["run"])
         .refused(5, &["the table of cart is not there"]);
+}
+
+#[test]
+fn a_clock_that_was_mended_after_a_run_that_was_stopped() {
+    let lake = looked_after();
+    let far = "2030-11-21T03:00:00Z";
+    let server = Server::of(&lake, far);
+    let stopped = server.real(&lake, far, &["run"]);
+    stopped.refused(5, &["nothing was done", "is the clock right?"]);
+    drop(server);
+    let server = Server::of(&lake, NEXT_NIGHT);
+    server.real(&lake, NEXT_NIGHT, &["run"]).expect_exit(0);
+    assert_eq!(days(&lake), 27);
+    // That one was let through.
+    server
+        .real(&lake, NOW, &["run"])
+        .refused(6, &["the clock went back", "2026-11-21 03:00"]);
 }

@@ -4,6 +4,7 @@ use lakewarden::demo::BUCKETS;
 
 use crate::killed::start;
 use crate::support::events::{ADA, BOB, bucket, event, lines, raw_key};
+use crate::support::lake::LAKE_BUCKET;
 use crate::support::server::Request;
 use crate::support::{Lake, NOW, Server, tables, traces};
 
@@ -289,4 +290,42 @@ fn a_hold_that_is_placed_while_a_run_is_at_work_is_heeded_by_what_is_left_of_it(
     lake.run(NEXT_NIGHT);
     assert_eq!(days(&lake, "cart"), ["2024-11-20", "2026-11-19"]);
     assert_eq!(days(&lake, "payment"), ["2026-11-19"]);
+}
+
+#[test]
+fn unfinished_uploads_below_a_held_dataset_stay() {
+    let lake = lake_of(&["2026-11-19"]);
+    // Any of these may hold what is held: nobody can read them.
+    let begun = lake.store("2026-11-10T12:00:00Z");
+    begun.begin_upload(bucket("cart"), "topics/cart/a.json");
+    begun.begin_upload(bucket("cart"), "topics/cart/b.json");
+    begun.begin_upload(bucket("payment"), "topics/payment/a.json");
+    begun.begin_upload(LAKE_BUCKET, "events/cart/given-up.parquet");
+    drop(begun);
+    let id = hold(&lake, &["--table", "cart"]);
+    lake.request_erasure(NOW, &format!("user_id={ADA}"));
+    let told =
+        format!("2 unfinished uploads under s3://acme-cart-events/topics/cart/ stay: hold {id}");
+    let findings = lake.plan(NEXT_NIGHT)["findings"].clone();
+    let findings = findings.as_array().unwrap().iter();
+    assert_eq!(
+        findings
+            .filter(|finding| **finding == told.as_str())
+            .count(),
+        1
+    );
+    lake.run(NEXT_NIGHT);
+    let uploads = |bucket| lake.store(NEXT_NIGHT).uploads(bucket);
+    assert_eq!(
+        uploads(bucket("cart")),
+        ["topics/cart/a.json", "topics/cart/b.json"]
+    );
+    assert_eq!(uploads(bucket("payment")), [""; 0]);
+    assert_eq!(uploads(LAKE_BUCKET), [""; 0]);
+    assert_ne!(lake.request_states(NEXT_NIGHT), ["certified"]);
+
+    lift(&lake, &id);
+    lake.run(NEXT_NIGHT);
+    assert_eq!(uploads(bucket("cart")), [""; 0]);
+    assert_eq!(lake.request_states(NEXT_NIGHT), ["certified"]);
 }

@@ -335,3 +335,20 @@ fn an_older_version_with_a_record_of_the_person_stays_with_all_others() {
     lake.run(LONG_AFTER);
     assert_eq!(versions(), 0);
 }
+
+#[test]
+fn unfinished_uploads_may_hold_a_held_person() {
+    let lake = Lake::empty();
+    lake.store("2026-11-10T12:00:00Z")
+        .begin_upload(bucket("payment"), "topics/payment/a.json");
+    let id = hold_on(&lake, ADA);
+    let told = format!(
+        "1 unfinished upload under s3://acme-payment-events/topics/payment/ stays: hold {id}"
+    );
+    let findings = lake.run(NOW)["findings"].to_string();
+    assert!(findings.contains(&told), "{findings}");
+    assert_eq!(lake.store(NOW).uploads(bucket("payment")).len(), 1);
+    lift(&lake, &id);
+    lake.run(NOW);
+    assert_eq!(lake.store(NOW).uploads(bucket("payment")), [""; 0]);
+}

@@ -155,3 +155,14 @@ fn what_a_killed_run_left_in_quarantine_is_gone_after_the_next() {
     lake.run(NOW);
     lake.expect_nothing_to_do(NOW);
 }
+
+#[test]
+fn a_run_that_was_killed_at_work_has_left_its_time() {
+    let lake = small_lake();
+    let server = Server::of(&lake, NOW);
+    // The lease, the lease with its time, and the first of its work.
+    assert!(run_and_kill(&lake, &server, NOW, 3));
+    drop(server);
+    lake.command("2026-11-19T03:00:00Z", &["run"])
+        .refused(6, &["the clock went back"]);
+}

@@ -270,6 +270,32 @@ fn what_goes_on_failing_is_told_and_keeps_nothing_else() {
 }
 
 #[test]
+fn an_upload_that_cannot_be_aborted_keeps_no_other() {
+    let lake = about_to_go();
+    let store = lake.store(NOW);
+    for key in ["a.json", "b.json", "c.json"] {
+        store.begin_upload(bucket("cart"), &format!("topics/cart/{key}"));
+    }
+    drop(store);
+    let server = Server::of(&lake, LAST_NIGHT);
+    let endpoint = failing(&server, |key, _| {
+        let fails = key.contains("a.json") || key.contains("b.json");
+        fails.then_some("AccessDenied")
+    });
+    let outcome = run_by_way_of(&endpoint, &lake);
+    outcome.expect_exit(1);
+    let report: Value = serde_json::from_str(&outcome.stdout).unwrap();
+    let failures = report["failures"].to_string();
+    let told = "abort an unfinished upload in s3://acme-cart-events";
+    assert_eq!(failures.matches(told).count(), 2, "{failures}");
+    drop(server);
+    let uploads = lake.store(LAST_NIGHT).uploads(bucket("cart"));
+    assert_eq!(uploads, ["topics/cart/a.json", "topics/cart/b.json"]);
+    lake.run(LAST_NIGHT);
+    lake.expect_nothing_to_do(LAST_NIGHT);
+}
+
+#[test]
 fn a_bucket_that_may_not_be_asked_for_locks_is_a_finding() {
     let lake = about_to_go();
     let server = Server::of(&lake, LAST_NIGHT);

@@ -118,3 +118,26 @@ fn a_plan_from_before_a_hold_is_refused() {
         &["the plan no longer fits the lake", "the holds have changed"],
     );
 }
+
+#[test]
+fn a_plan_for_a_later_time_is_refused() {
+    let lake = small_lake();
+    lake.run(NOW);
+    let before = tables::all_rows(&lake);
+    let file = lake.dir().join("plan.json");
+    // By then raw objects are due.
+    let planned = lake.command("2026-12-24T03:00:00Z", &["plan", "--output", "json"]);
+    fs::write(&file, &planned.expect_exit(0).stdout).unwrap();
+    apply(&lake, &file).refused(
+        6,
+        &[
+            "the plan no longer fits the lake",
+            "it was made for a later time, 2026-12-24 03:00 UTC",
+        ],
+    );
+    assert_eq!(tables::all_rows(&lake), before);
+    let raw = lake.store(NOW).versions(bucket("cart"), "");
+    assert!(!raw.is_empty());
+    let then = lake.command("2026-12-24T03:00:00Z", &["apply", text(&file)]);
+    then.expect_exit(0);
+}

@@ -37,8 +37,8 @@ fn a_plan_tells_new_columns_before_they_come() {
     let lake = lake_with_new_fields();
     let text = plan_text(&lake);
     let expected = "
-  schema of cart (from a sample of 3 events in 1 of 1 objects):
-    + <name withheld>: integer   (in 1 events)
+  schema of cart (from a sample of 3 events in 1 of 1 object):
+    + <name withheld>: integer   (in 1 event)
     + voucher: text   (in 2 events)
 ";
     assert!(text.contains(expected), "{text}");

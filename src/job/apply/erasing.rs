@@ -147,12 +147,13 @@ impl Night<'_> {
     }
 
     pub(super) async fn abort(&mut self, action: &Abort) -> Result<(), StepError> {
-        if self.site.may_destroy {
-            for placed in &action.uploads {
-                self.site
-                    .s3
-                    .abort_upload(&placed.bucket, &placed.upload)
-                    .await?;
+        if !self.site.may_destroy {
+            return Ok(());
+        }
+        for placed in &action.uploads {
+            let s3 = &self.site.s3;
+            if let Err(error) = s3.abort_upload(&placed.bucket, &placed.upload).await {
+                self.report.failures.push(error.to_string());
             }
         }
         Ok(())

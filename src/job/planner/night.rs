@@ -124,11 +124,11 @@ impl<'a> Night<'a> {
     }
 
     fn end_uploads(&mut self) {
-        let (policy, requests) = (&self.policies.lake, &self.asked.requests);
-        let unfinished = &self.facts.unfinished.uploads;
-        let (abort, wait) = uploads::plan(policy, requests, unfinished, self.now);
-        self.steps.extend(abort);
-        self.due.extend(wait);
+        let (requests, unfinished) = (&self.asked.requests, &self.facts.unfinished.uploads);
+        let ending = uploads::plan(self.policies, self.holds, requests, unfinished, self.now);
+        self.steps.extend(ending.step);
+        self.due.extend(ending.due);
+        self.findings.extend(ending.findings);
         let mut remains = self.asked.sealed_remains.clone();
         self.blocked.spare(&mut remains);
         self.steps.extend(erasure::plan_forgetting(&remains));

@@ -74,6 +74,13 @@ fn redaction_needs_a_basis_an_end_and_every_field_that_identifies() {
         ),
         (
             "pii:\n",
+            "pii:\n  on_erasure: redact\n  legal_minimum: { keep: 3 years, reason: x }\n  redact: { userId: hash }\n",
+            "13:26: `keep` under `pii.legal_minimum` is longer than `keep` under `retention`: the rows would go \
+             before",
+            "write `keep: 2 years`, or less, or a longer `keep` under `retention`",
+        ),
+        (
+            "pii:\n",
             "pii:\n  on_erasure: redact\n  legal_minimum: { keep: 90 days, reason: x }\n  redact: { email: null }\n",
             "14:11: `redact` under `pii` leaves `userId`, by which the person could still be found",
             "add `userId: hash` or `userId: null`",

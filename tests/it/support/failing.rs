@@ -1,4 +1,4 @@
-//! An endpoint in front of a server, where deleting fails in part.
+//! An endpoint in front of a server, where deleting and aborting fail in part.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -17,8 +17,8 @@ use super::server::Server;
 /// What fails: told a key, and how often it was to be deleted before, the error code.
 type Fails = fn(&str, usize) -> Option<&'static str>;
 
-/// Passes on everything to `server`, but of a batch that is to be deleted only what does not fail. It ends
-/// with the process.
+/// Passes on everything to `server`, but of a batch that is to be deleted only what does not fail, and no
+/// abort of an upload that does. It ends with the process.
 pub fn failing(server: &Server, fails: Fails) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -62,6 +62,15 @@ impl Front {
             let length = answer.len();
             return client.write_all(
                 format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{answer}")
+                    .as_bytes(),
+            );
+        }
+        let is_abort = head.starts_with("DELETE ") && target.contains("uploadId=");
+        if let (true, Some(code)) = (is_abort, (self.fails)(target, 0)) {
+            let error = format!("<Error><Code>{code}</Code></Error>");
+            let length = error.len();
+            return client.write_all(
+                format!("HTTP/1.1 403 No\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{error}")
                     .as_bytes(),
             );
         }
