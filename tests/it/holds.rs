@@ -261,9 +261,9 @@ fn a_request_of_which_only_a_broken_record_is_held_says_what_it_waits_for() {
 #[test]
 fn a_hold_that_is_placed_while_a_run_is_at_work_is_heeded_by_what_is_left_of_it() {
     let lake = lake_of(&["2024-11-20", "2026-11-19"]);
-    let late = lines(&[event("cart", BOB, "2026-11-19T22:00:00Z")]);
+    let body = lines(&[event("cart", BOB, "2026-11-19T22:00:00Z")]);
     lake.store(NOW)
-        .put(bucket("cart"), &raw_key("cart", 5, 0), late);
+        .put(bucket("cart"), &raw_key("cart", 5, 0), body);
     let server = Server::of(&lake, NEXT_NIGHT);
     let mut run = start(&lake, &server, NEXT_NIGHT);
     let signal = |name: &str| {
