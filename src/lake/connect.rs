@@ -3,8 +3,9 @@
 //! Two clients share one credential chain: `aws-sdk-s3` for what only it can do (versions, conditional
 //! writes), `object_store` for what Delta and DataFusion move.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, ProvideCredentials, Region};
@@ -19,6 +20,8 @@ use crate::lake::error::{S3Error, S3ErrorKind, chain};
 pub struct Connection {
     client: Client,
     stores: Stores,
+    /// By bucket: each has connections of its own to keep alive.
+    opened: Arc<Mutex<BTreeMap<String, Arc<dyn ObjectStore>>>>,
 }
 
 #[derive(Clone)]
@@ -57,6 +60,7 @@ impl Connection {
         Self {
             client: Client::from_conf(config),
             stores: Stores::Embedded(server.clone()),
+            opened: Arc::default(),
         }
     }
 
@@ -88,6 +92,7 @@ impl Connection {
                 region: region.to_string(),
                 credentials,
             },
+            opened: Arc::default(),
         })
     }
 
@@ -98,6 +103,16 @@ impl Connection {
 
     /// A store over one bucket, able to write. Only [`super::s3`] may have it.
     pub(super) fn store(&self, bucket: &str) -> Result<Arc<dyn ObjectStore>, S3Error> {
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(store) = opened.get(bucket) {
+            return Ok(Arc::clone(store));
+        }
+        let store = self.open(bucket)?;
+        opened.insert(bucket.to_owned(), Arc::clone(&store));
+        Ok(store)
+    }
+
+    fn open(&self, bucket: &str) -> Result<Arc<dyn ObjectStore>, S3Error> {
         let builder = AmazonS3Builder::new()
             .with_bucket_name(bucket)
             .with_allow_http(true);

@@ -101,9 +101,10 @@ impl Places {
         number: usize,
         sought: &[Sought],
     ) -> Result<Maybe, ParquetError> {
-        let group = filters.metadata().row_group(number).clone();
+        let metadata = Arc::clone(filters.metadata());
+        let group = metadata.row_group(number);
         let mut maybe = Maybe {
-            rescued: self.rescued.is_some_and(|leaf| has_values(&group, leaf)),
+            rescued: self.rescued.is_some_and(|leaf| has_values(group, leaf)),
             leaves: Vec::new(),
         };
         for (index, (one, leaves)) in sought.iter().zip(&self.leaves).enumerate() {
@@ -112,7 +113,7 @@ impl Places {
             };
             let mut texts: Vec<usize> = (0..one.texts.len()).collect();
             for (part, leaf) in leaves.iter().enumerate() {
-                texts.retain(|text| within(&group, *leaf, one.compare, part_of(one, *text, part)));
+                texts.retain(|text| within(group, *leaf, one.compare, part_of(one, *text, part)));
                 if texts.is_empty() {
                     break;
                 }
