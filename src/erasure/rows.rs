@@ -23,6 +23,9 @@ use crate::lake::subject::{Roster, kept_by_law, redact};
 use crate::lake::tables::{Change, DataFile, Table};
 use crate::policy::{DatasetPolicy, PiiPolicy, Redaction, S3Location};
 
+/// All of a row group is in memory while rows are taken out of it; many small batches cost more.
+const BATCH_ROWS: usize = 8 * 1024;
+
 /// The table to take rows out of.
 pub struct Target<'a> {
     pub folder: S3Location,
@@ -144,6 +147,7 @@ async fn read_group(
     let batches = reader
         .map_err(failed)?
         .with_row_groups(vec![number])
+        .with_batch_size(BATCH_ROWS)
         .build();
     batches.map_err(failed)?.try_collect().await.map_err(failed)
 }

@@ -18,6 +18,7 @@ pub mod quarantine;
 pub mod raw;
 pub mod read_only;
 pub mod regroup;
+pub mod row_groups;
 pub mod rows;
 pub mod s3;
 pub mod search;

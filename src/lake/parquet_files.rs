@@ -3,7 +3,7 @@
 //! Rows are sorted by subject identifier, row groups hold at most 32 Ki rows or 64 MB, pages are zstd 3, and
 //! every identifier column has a Bloom filter, so that a search for one subject opens few row groups.
 
-use std::io::Write;
+use std::io::{Cursor, Write};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -24,6 +24,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader, SortingColumn};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
+use super::row_groups;
 use super::sort::{column_at, is_sortable};
 use crate::decode::FieldPath;
 
@@ -56,6 +57,13 @@ pub fn encode(batch: &RecordBatch, layout: Layout<'_>) -> Result<Bytes, ParquetE
     let sorted = sort(batch, &keys)?;
     let mut writer = writer(Vec::new(), &sorted.schema(), layout)?;
     writer.write(&sorted)?;
+    writer.flush()?;
+    writer.sync()?;
+    let digests = row_groups::digests(
+        writer.flushed_row_groups(),
+        &mut Cursor::new(writer.inner()),
+    )?;
+    writer.append_key_value_metadata(row_groups::note(&digests));
     Ok(writer.into_inner()?.into())
 }
 

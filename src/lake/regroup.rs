@@ -14,8 +14,9 @@
 //! as they were. Of a row group that goes no byte is in the new file, nor of what lies between row groups:
 //! only ranges that the footer gives to kept row groups are copied.
 //!
-//! Nothing counts as written before it was read back and matched (invariant 5); the old file stays, and the
-//! caller commits.
+//! Nothing counts as written before it was read back and matched (invariant 5): what was copied with the digests
+//! that our own files carry ([`super::row_groups`]), or byte for byte with a file of others. The old file stays,
+//! and the caller commits.
 
 mod encode;
 mod footer;
@@ -27,12 +28,14 @@ mod read_back;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::io::Cursor;
 
 use arrow::array::RecordBatch;
 use bytes::Bytes;
 use parquet::errors::ParquetError;
 
 use super::error::{S3Error, S3ErrorKind};
+use super::row_groups::{self, chunk_range, filter_range, joined, refused};
 use super::rows::{RowsError, Tally, new_name, parquet_error};
 use super::s3::{Source, Stretch};
 use super::site::Site;
@@ -41,7 +44,7 @@ use crate::policy::S3Location;
 use encode::{Encoded, Model};
 use footer::Footer;
 use layout::{Arrangement, MAGIC};
-use old_file::{OpenFile, chunk_range, filter_range, joined, refused};
+use old_file::OpenFile;
 use read_back::{Expected, Origin};
 
 /// A file that was written again.
@@ -222,6 +225,8 @@ fn stretches(
     encoded: &[Encoded],
 ) -> Result<Vec<Stretch>, ParquetError> {
     let header = MAGIC.len() as u64;
+    let noted = row_groups::noted(&source.metadata);
+    let mut digests = Vec::new();
     let own: Vec<Bytes> = encoded.iter().map(group_bytes).collect::<Result<_, _>>()?;
     let mut arrangement = Arrangement::new(clean, own);
     let mut footer = Footer::new();
@@ -230,6 +235,7 @@ fn stretches(
         match origin {
             Origin::Kept(number) => {
                 footer.add(&source.metadata, *number, &|old| arrangement.moved(old))?;
+                digests.extend(noted.as_ref().and_then(|noted| noted.get(*number)));
             }
             Origin::Encoded => {
                 let Some((encoded, at)) = written.next() else {
@@ -237,10 +243,15 @@ fn stretches(
                 };
                 let moved = |old: u64| Some(old.checked_sub(header)? + at);
                 footer.add(&encoded.metadata, 0, &moved)?;
+                let mut file = Cursor::new(&encoded.bytes);
+                digests.extend(row_groups::digests(
+                    encoded.metadata.row_groups(),
+                    &mut file,
+                )?);
             }
         }
     }
-    let metadata = footer.finish(&source.metadata);
+    let metadata = footer.finish(&source.metadata, noted.map(|_| digests.as_slice()));
     let tail = footer::encode(&metadata, arrangement.end)?;
     arrangement.stretches.push(Stretch::Own(tail));
     Ok(arrangement.stretches)

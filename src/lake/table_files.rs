@@ -16,10 +16,12 @@ use arrow::datatypes::{DataType, Date32Type, Field, Schema, SchemaRef, UInt64Typ
 use chrono::NaiveDate;
 use futures::TryStreamExt;
 use parquet::arrow::ArrowWriter;
+use parquet::errors::ParquetError;
 use tempfile::NamedTempFile;
 use tokio::sync::mpsc;
 
 use super::parquet_files::{self, Layout};
+use super::row_groups;
 use super::rows::{
     RowsError, Tally, identifier_paths, matched, new_path, parquet_error, sort_paths, table_schema,
 };
@@ -121,7 +123,7 @@ impl Encoder {
         if self.open.as_ref().is_some_and(|open| open.day != day) {
             self.finish()?;
         }
-        let failed = |error: parquet::errors::ParquetError| parquet_error(&day.to_string(), &error);
+        let failed = |error: ParquetError| parquet_error(&day.to_string(), &error);
         let (in_file, fingerprints) = split(rows)?;
         let open = match &mut self.open {
             Some(open) => open,
@@ -152,12 +154,13 @@ impl Encoder {
 
     /// Hands the open file on.
     fn finish(&mut self) -> Result<(), RowsError> {
-        let Some(open) = self.open.take() else {
+        let Some(mut open) = self.open.take() else {
             return Ok(());
         };
         let day = open.day;
-        let failed = |error: parquet::errors::ParquetError| parquet_error(&day.to_string(), &error);
-        open.writer.close().map_err(failed)?;
+        open.note_digests()
+            .and_then(|()| open.writer.close())
+            .map_err(|error| parquet_error(&day.to_string(), &error))?;
         // Nobody listens where an upload has failed: its error is the one that counts.
         let _ = self.finished.blocking_send(Encoded {
             file: open.file,
@@ -172,6 +175,17 @@ impl Open {
     /// What the file would come to if it ended here, in bytes.
     fn about(&self) -> u64 {
         (self.writer.bytes_written() + self.writer.in_progress_size()) as u64
+    }
+
+    /// Ends the last row group; what comes then is the footer.
+    fn note_digests(&mut self) -> Result<(), ParquetError> {
+        self.writer.flush()?;
+        self.writer.sync()?;
+        let groups = self.writer.flushed_row_groups();
+        let digests = row_groups::digests(groups, &mut self.file.reopen()?)?;
+        self.writer
+            .append_key_value_metadata(row_groups::note(&digests));
+        Ok(())
     }
 
     fn new(
@@ -226,7 +240,7 @@ async fn put(site: &Site, folder: &S3Location, encoded: Encoded) -> Result<DataF
 
 /// Count and fingerprint of the rows of the file at `key`.
 async fn read_back(site: &Site, key: &str, length: u64) -> Result<Tally, RowsError> {
-    let failed = |error: parquet::errors::ParquetError| parquet_error(key, &error);
+    let failed = |error: ParquetError| parquet_error(key, &error);
     let reader = parquet_files::open(Arc::clone(&site.store), key, length).await;
     let mut batches = reader.map_err(failed)?.build().map_err(failed)?;
     let mut tally = Tally::default();

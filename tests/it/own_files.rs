@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::support::events::{ADA, BOB, bucket, event, lines, raw_key, small_lake};
 use crate::support::lake::LAKE_BUCKET;
-use crate::support::{Lake, NOW};
+use crate::support::{Lake, NOW, tables};
 
 /// Keys and version ids in the lake's bucket of what a newer version has replaced.
 fn replaced(lake: &Lake, now: &str) -> BTreeSet<(String, String)> {
@@ -38,6 +38,21 @@ fn restless_lake() -> Lake {
         .begin_upload(bucket("cart"), "topics/cart/large.json");
     lake.request_erasure(NOW, &format!("user_id={ADA}"));
     lake
+}
+
+#[test]
+fn table_files_tell_the_digests_of_their_row_groups() {
+    let lake = small_lake();
+    lake.run(NOW);
+    let compacted = tables::digests(&lake, "cart");
+    lake.request_erasure(NOW, &format!("user_id={ADA}"));
+    lake.run(NOW);
+    let erased = tables::digests(&lake, "cart");
+    assert_ne!(compacted, erased);
+    for (told, found) in compacted.iter().chain(&erased) {
+        assert_eq!(told, found);
+        assert!(found.len() >= 16, "{found}");
+    }
 }
 
 #[test]

@@ -27,9 +27,10 @@ use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
 use parquet::schema::types::ColumnDescriptor;
 
-use super::old_file::{OpenFile, refused};
+use super::old_file::OpenFile;
 use crate::decode::FieldPath;
 use crate::lake::parquet_files::{FALSE_HITS, dictionary_limit, zstd};
+use crate::lake::row_groups::refused;
 use crate::lake::sort::column_at;
 
 /// No filter is written for fewer false hits than this, however empty the old one is.

@@ -8,22 +8,22 @@ use std::io::Write;
 use bytes::Bytes;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{
-    ColumnChunkMetaData, ParquetColumnIndex, ParquetMetaData, ParquetMetaDataBuilder,
+    ColumnChunkMetaData, FileMetaData, ParquetColumnIndex, ParquetMetaData, ParquetMetaDataBuilder,
     ParquetMetaDataWriter, ParquetOffsetIndex, RowGroupMetaData,
 };
 use parquet::file::page_index::offset_index::OffsetIndexMetaData;
 use parquet::file::writer::TrackedWrite;
 
-use super::old_file::{chunk_range, refused, unsigned};
+use crate::lake::row_groups::{chunk_range, refused, unsigned, with_digests};
 
 /// `metadata` with other row groups and page indexes.
 pub fn with_groups(
-    metadata: &ParquetMetaData,
+    metadata: FileMetaData,
     groups: Vec<RowGroupMetaData>,
     column_index: Option<ParquetColumnIndex>,
     offset_index: Option<ParquetOffsetIndex>,
 ) -> ParquetMetaData {
-    ParquetMetaDataBuilder::new(metadata.file_metadata().clone())
+    ParquetMetaDataBuilder::new(metadata)
         .set_row_groups(groups)
         .set_column_index(column_index)
         .set_offset_index(offset_index)
@@ -81,13 +81,15 @@ impl Footer {
         Ok(())
     }
 
-    /// Everything else is as in `old`. A page index that not every row group has is none.
-    pub fn finish(self, old: &ParquetMetaData) -> ParquetMetaData {
+    /// Everything else is as in `old`, but for the row groups' digests, if there are some. A page index that not
+    /// every row group has is none.
+    pub fn finish(self, old: &ParquetMetaData, digests: Option<&[u64]>) -> ParquetMetaData {
         let count = self.groups.len();
         let offset_index = Some(self.offset_index).filter(|index| index.len() == count);
         let column_index =
             Some(self.column_index).filter(|index| index.len() == count && offset_index.is_some());
-        with_groups(old, self.groups, column_index, offset_index)
+        let file = with_digests(old.file_metadata(), digests);
+        with_groups(file, self.groups, column_index, offset_index)
     }
 }
 

@@ -17,14 +17,15 @@ use parquet::basic::ColumnOrder;
 use parquet::bloom_filter::Sbbf;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{
-    ColumnChunkMetaData, PageIndexPolicy, ParquetColumnIndex, ParquetMetaData,
-    ParquetMetaDataOptions, ParquetMetaDataReader,
+    PageIndexPolicy, ParquetColumnIndex, ParquetMetaData, ParquetMetaDataOptions,
+    ParquetMetaDataReader,
 };
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
 
 use super::footer::with_groups;
 use super::layout::MAGIC;
 use crate::lake::parquet_files::RangeReader;
+use crate::lake::row_groups::{self, refused, unsigned};
 
 /// So much of a file's end is read at once, in the hope that its footer is within.
 const FOOTER_GUESS: usize = 64 * 1024;
@@ -101,7 +102,8 @@ impl OpenFile {
             }
         }
         let offset_index = self.metadata.offset_index().cloned();
-        let metadata = with_groups(&self.metadata, groups, column_index, offset_index);
+        let file = self.metadata.file_metadata().clone();
+        let metadata = with_groups(file, groups, column_index, offset_index);
         self.metadata = Arc::new(metadata);
         self.refuse_shared_bytes()?;
         Ok(self)
@@ -162,15 +164,7 @@ impl OpenFile {
 
     /// The ranges that belong to a row group: column chunks, then Bloom filters.
     pub fn ranges(&self, group: usize) -> Result<Vec<Range<u64>>, ParquetError> {
-        let mut ranges = Vec::new();
-        for chunk in self.metadata.row_group(group).columns() {
-            ranges.push(chunk_range(chunk)?);
-        }
-        for chunk in self.metadata.row_group(group).columns() {
-            ranges.extend(filter_range(chunk)?);
-        }
-        ranges.retain(|range| !range.is_empty());
-        Ok(ranges)
+        row_groups::ranges(self.metadata.row_group(group))
     }
 
     /// A byte that belongs to two row groups could be kept with the one and not go with the other.
@@ -200,47 +194,4 @@ fn clear(index: &mut Option<ParquetColumnIndex>, group: usize, leaf: usize) {
     if let Some(column) = column {
         *column = ColumnIndexMetaData::NONE;
     }
-}
-
-/// Where the pages of a column chunk lie, the dictionary's included.
-pub fn chunk_range(chunk: &ColumnChunkMetaData) -> Result<Range<u64>, ParquetError> {
-    if chunk.file_path().is_some() {
-        return Err(refused("a column chunk lies in another file"));
-    }
-    let first = chunk.dictionary_page_offset();
-    let start = unsigned(first.unwrap_or(chunk.data_page_offset()))?;
-    Ok(start..start.saturating_add(unsigned(chunk.compressed_size())?))
-}
-
-/// Where the Bloom filter of a column chunk lies.
-pub fn filter_range(chunk: &ColumnChunkMetaData) -> Result<Option<Range<u64>>, ParquetError> {
-    let (Some(offset), Some(length)) = (chunk.bloom_filter_offset(), chunk.bloom_filter_length())
-    else {
-        return Ok(None);
-    };
-    let start = unsigned(offset)?;
-    Ok(Some(start..start.saturating_add(unsigned(length.into())?)))
-}
-
-/// A number of a footer that cannot be negative.
-pub fn unsigned(number: i64) -> Result<u64, ParquetError> {
-    u64::try_from(number).map_err(|_| refused("an offset or a length is negative"))
-}
-
-/// Why a file is not written again.
-pub fn refused(reason: &str) -> ParquetError {
-    ParquetError::General(format!("it cannot be written again in part: {reason}"))
-}
-
-/// Sorted ranges as few as possible: those that touch become one.
-pub fn joined(mut ranges: Vec<Range<u64>>) -> Vec<Range<u64>> {
-    ranges.sort_by_key(|range| range.start);
-    let mut joined: Vec<Range<u64>> = Vec::new();
-    for range in ranges {
-        match joined.last_mut() {
-            Some(last) if last.end == range.start => last.end = range.end,
-            _ => joined.push(range),
-        }
-    }
-    joined
 }

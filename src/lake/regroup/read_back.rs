@@ -1,9 +1,11 @@
 //! The new file, opened anew and held against what it was made of (invariant 5).
 //!
 //! Row groups that were written are decoded, and every value of every column goes into the comparison, not
-//! only those of the event. Of a row group that was copied the bytes are compared with those of the old
-//! file, and all that its footer says of it, where it lies aside.
+//! only those of the event. Of a row group that was copied the bytes are held against the digest that the old
+//! file carries, or, where it carries none, compared with those of the old file; so is all that its footer says
+//! of it, where it lies aside.
 
+use std::hash::Hasher;
 use std::ops::Range;
 
 use arrow::array::RecordBatch;
@@ -17,13 +19,16 @@ use parquet::errors::ParquetError;
 use twox_hash::XxHash3_64;
 
 use super::footer::{self, Footer};
-use super::old_file::{OpenFile, chunk_range, filter_range};
+use super::old_file::OpenFile;
+use crate::lake::row_groups::{self, chunk_range, filter_range, joined};
 use crate::lake::rows::Tally;
 
 /// Bytes that one request asks for. They are compared as they come, and never held whole.
 const PIECE: u64 = 32 * 1024 * 1024;
 /// Pairs of requests under way.
 const PIECES_AT_ONCE: usize = 2;
+/// Row groups that are read at once.
+const GROUPS_AT_ONCE: usize = 4;
 /// Rows that are hashed at once.
 const ROWS: usize = 1024;
 
@@ -79,6 +84,39 @@ impl Expected<'_> {
     }
 
     async fn has_the_same_bytes(&self, new: &OpenFile) -> Result<bool, ParquetError> {
+        match row_groups::noted(&self.old.metadata) {
+            Some(digests) => self.has_the_digests(new, &digests).await.map(|()| true),
+            None => self.has_the_bytes_of_the_old_file(new).await,
+        }
+    }
+
+    /// # Errors
+    /// Also if a row group is another than the one that was written once.
+    async fn has_the_digests(&self, new: &OpenFile, digests: &[u64]) -> Result<(), ParquetError> {
+        let mut checked = futures::stream::iter(self.kept())
+            .map(|(old, copy)| async move {
+                let mut digest = row_groups::hasher();
+                for range in joined(new.ranges(copy)?) {
+                    let mut bytes = stream(new, range).await?;
+                    while let Some(piece) = next(&mut bytes).await? {
+                        digest.write(&piece);
+                    }
+                }
+                if digests.get(old) == Some(&digest.finish()) {
+                    return Ok(());
+                }
+                Err(ParquetError::General(format!(
+                    "row group {old} of {} does not fit the digest that the file carries: it was damaged since it \
+                     was written, or not copied as it is",
+                    self.old.key
+                )))
+            })
+            .buffered(GROUPS_AT_ONCE);
+        while checked.try_next().await?.is_some() {}
+        Ok(())
+    }
+
+    async fn has_the_bytes_of_the_old_file(&self, new: &OpenFile) -> Result<bool, ParquetError> {
         let mut pairs = Vec::new();
         for (old_group, new_group) in self.kept() {
             let old = self.old.ranges(old_group)?;
@@ -139,8 +177,11 @@ pub fn add(tally: &mut Tally, batch: &RecordBatch) -> Result<(), ParquetError> {
 /// chunk and every Bloom filter is taken to begin where the chunk does.
 fn told(file: &OpenFile, groups: impl Iterator<Item = usize>) -> Result<Bytes, ParquetError> {
     let metadata = &file.metadata;
+    let noted = row_groups::noted(metadata);
+    let mut digests = Vec::new();
     let mut footer = Footer::new();
     for group in groups {
+        digests.extend(noted.as_ref().and_then(|noted| noted.get(group)));
         let mut chunks = Vec::new();
         for chunk in metadata.row_group(group).columns() {
             chunks.push(chunk_range(chunk)?);
@@ -152,7 +193,8 @@ fn told(file: &OpenFile, groups: impl Iterator<Item = usize>) -> Result<Bytes, P
         };
         footer.add(metadata, group, &within)?;
     }
-    footer::encode(&footer.finish(metadata), 0)
+    let digests = noted.map(|_| digests.as_slice());
+    footer::encode(&footer.finish(metadata, digests), 0)
 }
 
 type Pair = (Range<u64>, Range<u64>);
@@ -225,13 +267,17 @@ async fn are_equal(mut one: ByteStream, mut other: ByteStream) -> Result<bool, P
 /// Whether there is something left to compare; `rest` then holds it.
 async fn fill(stream: &mut ByteStream, rest: &mut Bytes) -> Result<bool, ParquetError> {
     while rest.is_empty() {
-        let next = stream.try_next().await;
-        match next.map_err(|error| ParquetError::External(Box::new(error)))? {
+        match next(stream).await? {
             Some(bytes) => *rest = bytes,
             None => return Ok(false),
         }
     }
     Ok(true)
+}
+
+async fn next(stream: &mut ByteStream) -> Result<Option<Bytes>, ParquetError> {
+    let next = stream.try_next().await;
+    next.map_err(|error| ParquetError::External(Box::new(error)))
 }
 
 fn length(range: &Range<u64>) -> u64 {

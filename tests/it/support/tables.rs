@@ -11,6 +11,7 @@ use chrono::NaiveDate;
 use lakewarden::decode::{Json, rebuild};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::Value;
+use twox_hash::XxHash3_64;
 
 use super::lake::Lake;
 
@@ -60,6 +61,41 @@ pub fn rows(lake: &Lake, dataset: &str) -> Vec<Row> {
 pub fn all_rows(lake: &Lake) -> BTreeMap<&'static str, Vec<Row>> {
     let names = lakewarden::demo::BUCKETS.map(|(name, _)| name);
     names.map(|name| (name, rows(lake, name))).into()
+}
+
+/// The row groups of a dataset's live files: what each file tells of their digests, and what they are by the
+/// bytes of their column chunks and Bloom filters.
+pub fn digests(lake: &Lake, dataset: &str) -> Vec<(String, String)> {
+    let files = live_files(&table(lake, dataset)).into_iter();
+    files.map(|(file, _)| digests_of(&file)).collect()
+}
+
+fn digests_of(file: &Path) -> (String, String) {
+    let bytes = fs::read(file).unwrap();
+    let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(file).unwrap()).unwrap();
+    let footer = reader.metadata();
+    let notes = footer.file_metadata().key_value_metadata().unwrap().iter();
+    let told = notes.filter(|note| note.key == "lakewarden.row_groups");
+    let told: Vec<String> = told.filter_map(|note| note.value.clone()).collect();
+    let number = |offset: i64| usize::try_from(offset).unwrap();
+    let found = footer.row_groups().iter().map(|group| {
+        let mut pieces = Vec::new();
+        for chunk in group.columns() {
+            let (start, length) = chunk.byte_range();
+            pieces.push((start as usize, length as usize));
+            if let Some(start) = chunk.bloom_filter_offset() {
+                let length = chunk.bloom_filter_length().unwrap();
+                pieces.push((number(start), number(length.into())));
+            }
+        }
+        pieces.sort_unstable();
+        let pieces = pieces
+            .iter()
+            .flat_map(|(start, length)| &bytes[*start..start + length]);
+        let bytes: Vec<u8> = pieces.copied().collect();
+        format!("{:016x}", XxHash3_64::oneshot(&bytes))
+    });
+    (told.join("; "), found.collect::<Vec<_>>().join(" "))
 }
 
 /// Rows by day.

@@ -13,14 +13,14 @@ use parquet::arrow::arrow_reader::{
     RowSelector,
 };
 use parquet::basic::{BrotliLevel, Compression, GzipLevel};
-use parquet::file::metadata::ParquetMetaData;
+use parquet::file::metadata::{FileMetaData, ParquetMetaData};
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use parquet::file::properties::{BloomFilterPosition, EnabledStatistics, WriterVersion};
 use parquet::schema::types::ColumnPath;
 use proptest::prelude::*;
 
 use super::Lake;
-use super::sample::{FILTERED, Manner, file, marker, path, rows};
+use super::sample::{DIGESTS, FILTERED, Manner, digests, marker, noted, path, rows};
 
 /// What becomes of a row group.
 #[derive(Debug, Clone)]
@@ -67,15 +67,25 @@ fn manner() -> impl Strategy<Value = Manner> {
         Just(WriterVersion::PARQUET_1_0),
         Just(WriterVersion::PARQUET_2_0),
     ];
-    let all = (codecs, filters, indexes, any::<bool>(), version);
-    all.prop_map(|(codecs, filters, indexes, dictionary, version)| Manner {
+    let all = (
         codecs,
         filters,
-        statistics: indexes.0,
-        offset_index: indexes.1,
-        dictionary,
+        indexes,
+        any::<bool>(),
         version,
-    })
+        any::<bool>(),
+    );
+    all.prop_map(
+        |(codecs, filters, indexes, dictionary, version, ours)| Manner {
+            codecs,
+            filters,
+            statistics: indexes.0,
+            offset_index: indexes.1,
+            dictionary,
+            version,
+            ours,
+        },
+    )
 }
 
 proptest! {
@@ -94,7 +104,7 @@ async fn check(manner: &Manner, fates: &[(usize, Fate)]) {
         groups.push(rows(first..first + length));
         first += length;
     }
-    let old = file(&groups, manner.properties());
+    let old = manner.file(&groups);
     let (mut left, mut gone, mut replaced) = (Vec::new(), Vec::new(), BTreeMap::new());
     for (number, (group, (_, fate))) in groups.iter().zip(fates).enumerate() {
         let stays = |row: usize| match fate {
@@ -127,6 +137,8 @@ async fn check(manner: &Manner, fates: &[(usize, Fate)]) {
     let (old_footer, new_footer) = (footer(&old), footer(&new));
     assert_eq!(read(&new, None), expected);
     same_description(manner, &old_footer, &new_footer);
+    assert_eq!(noted(&new, "team").unwrap(), "cart");
+    assert_eq!(noted(&new, DIGESTS), manner.ours.then(|| digests(&new)));
     for (new_group, (origin, rows)) in left.iter().enumerate() {
         if let Some(old_group) = origin {
             same_bytes(
@@ -188,8 +200,13 @@ pub fn read(file: &Bytes, selection: Option<RowSelection>) -> RecordBatch {
 fn same_description(manner: &Manner, old: &ParquetMetaData, new: &ParquetMetaData) {
     let (old_file, new_file) = (old.file_metadata(), new.file_metadata());
     assert_eq!(old_file.schema(), new_file.schema());
-    assert_eq!(old_file.key_value_metadata(), new_file.key_value_metadata());
-    assert_eq!(new_file.created_by(), Some("somebody else"));
+    let notes = |file: &FileMetaData| {
+        let notes = file.key_value_metadata().unwrap().iter();
+        let keys: Vec<String> = notes.map(|note| note.key.clone()).collect();
+        keys
+    };
+    assert_eq!(notes(old_file), notes(new_file));
+    assert_eq!(new_file.created_by(), Some(manner.created_by()));
     assert_eq!(old_file.version(), new_file.version());
     assert_eq!(old_file.column_orders(), new_file.column_orders());
     assert_eq!(old.offset_index().is_some(), new.offset_index().is_some());

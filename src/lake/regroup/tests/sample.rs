@@ -11,14 +11,20 @@ use arrow::datatypes::{DataType, Field, Fields, Schema};
 use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
-use parquet::file::metadata::KeyValue;
+use parquet::file::metadata::{ColumnChunkMetaData, KeyValue, RowGroupMetaData};
 use parquet::file::properties::{
     BloomFilterPosition, EnabledStatistics, WriterProperties, WriterVersion,
 };
 use parquet::schema::types::ColumnPath;
+use twox_hash::XxHash3_64;
+
+use super::properties::footer;
 
 /// The columns with Bloom filters, where there are any.
 pub const FILTERED: [&str; 3] = ["user", "visit.page", "tags.list.item"];
+
+/// Under which key our files tell the digests of their row groups.
+pub const DIGESTS: &str = "lakewarden.row_groups";
 
 /// How a file is written.
 #[derive(Debug, Clone)]
@@ -29,6 +35,8 @@ pub struct Manner {
     pub offset_index: bool,
     pub dictionary: bool,
     pub version: WriterVersion,
+    /// Whether it is one of ours, with digests of its row groups.
+    pub ours: bool,
 }
 
 impl Manner {
@@ -40,13 +48,41 @@ impl Manner {
             offset_index: true,
             dictionary: false,
             version: WriterVersion::PARQUET_1_0,
+            ours: false,
         }
+    }
+
+    pub fn created_by(&self) -> &str {
+        if self.ours {
+            "lakewarden 0.1"
+        } else {
+            "somebody else"
+        }
+    }
+
+    pub fn file(&self, groups: &[RecordBatch]) -> Bytes {
+        let file = file(groups, self.properties());
+        if !self.ours {
+            return file;
+        }
+        let note = KeyValue::new(DIGESTS.into(), digests(&file));
+        let mut notes = Self::notes();
+        notes.push(note);
+        let properties = self.properties().into_builder();
+        self::file(
+            groups,
+            properties.set_key_value_metadata(Some(notes)).build(),
+        )
+    }
+
+    fn notes() -> Vec<KeyValue> {
+        vec![KeyValue::new("team".into(), "cart".to_owned())]
     }
 
     pub fn properties(&self) -> WriterProperties {
         let mut properties = WriterProperties::builder()
-            .set_created_by("somebody else".into())
-            .set_key_value_metadata(Some(vec![KeyValue::new("team".into(), "cart".to_owned())]))
+            .set_created_by(self.created_by().into())
+            .set_key_value_metadata(Some(Self::notes()))
             .set_statistics_enabled(self.statistics)
             .set_offset_index_disabled(!self.offset_index)
             .set_dictionary_enabled(self.dictionary)
@@ -180,4 +216,34 @@ pub fn file(groups: &[RecordBatch], properties: WriterProperties) -> Bytes {
         writer.flush().unwrap();
     }
     writer.into_inner().unwrap().into()
+}
+
+/// The digests of a file's row groups as the file tells them, made from its bytes by their definition.
+pub fn digests(file: &Bytes) -> String {
+    let footer = footer(file);
+    let of_group = |group: &RowGroupMetaData| {
+        let chunks = group.columns().iter().map(ColumnChunkMetaData::byte_range);
+        let filters = group.columns().iter().filter_map(|chunk| {
+            let length = chunk.bloom_filter_length()? as u64;
+            Some((chunk.bloom_filter_offset()? as u64, length))
+        });
+        let mut ranges: Vec<(u64, u64)> = chunks.chain(filters).collect();
+        ranges.sort_unstable();
+        let pieces = ranges
+            .iter()
+            .map(|(start, length)| &file[*start as usize..(start + length) as usize]);
+        format!(
+            "{:016x}",
+            XxHash3_64::oneshot(&pieces.collect::<Vec<_>>().concat())
+        )
+    };
+    let words: Vec<String> = footer.row_groups().iter().map(of_group).collect();
+    words.join(" ")
+}
+
+/// What a file says under a key.
+pub fn noted(file: &Bytes, key: &str) -> Option<String> {
+    let footer = footer(file);
+    let notes = footer.file_metadata().key_value_metadata()?;
+    notes.iter().find(|note| note.key == key)?.value.clone()
 }

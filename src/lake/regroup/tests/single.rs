@@ -9,14 +9,14 @@ use bytes::Bytes;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::Compression;
 use parquet::file::metadata::{
-    FileMetaData, ParquetMetaDataBuilder, RowGroupMetaData, SortingColumn,
+    FileMetaData, KeyValue, ParquetMetaDataBuilder, RowGroupMetaData, SortingColumn,
 };
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use parquet::file::properties::{BloomFilterPosition, WriterProperties};
 
 use super::Lake;
 use super::properties::{footer, read};
-use super::sample::{Manner, file, marker, rows};
+use super::sample::{DIGESTS, Manner, file, marker, noted, rows};
 use crate::lake::regroup::footer::encode;
 use crate::lake::regroup::old_file::OpenFile;
 use crate::lake::regroup::read_back::{self, Expected, Origin};
@@ -303,4 +303,36 @@ async fn a_file_whose_groups_share_bytes_is_refused() {
     let replaced = BTreeMap::from([(1, Vec::new())]);
     let error = lake.regroup(&data_file, replaced).await.unwrap_err();
     assert!(error.to_string().contains("overlap"), "{error}");
+}
+
+#[tokio::test]
+async fn our_own_files_are_held_against_what_was_written_once() {
+    let ours = Manner {
+        ours: true,
+        ..Manner::plain()
+    };
+    let replaced = || BTreeMap::from([(0, vec![rows(1..20)])]);
+    let whole = ours.file(&[rows(0..20), rows(20..40)]);
+    let damaged = |file: &Bytes| {
+        let mut damaged = file.to_vec();
+        let at = footer(file).row_group(1).column(1).byte_range().0 as usize + 60;
+        damaged[at] ^= 1;
+        Bytes::from(damaged)
+    };
+    let lake = Lake::new().await;
+    let data_file = lake.put(&damaged(&whole)).await;
+    let error = lake.regroup(&data_file, replaced()).await.unwrap_err();
+    assert!(
+        error.to_string().contains("does not fit the digest"),
+        "{error}"
+    );
+
+    // What others rewrite may hand on notes that are no longer true.
+    let theirs = file(&[rows(0..20), rows(20..40)], {
+        let notes = vec![KeyValue::new(DIGESTS.into(), noted(&whole, DIGESTS))];
+        let theirs = Manner::plain().properties().into_builder();
+        theirs.set_key_value_metadata(Some(notes)).build()
+    });
+    let data_file = lake.put(&damaged(&theirs)).await;
+    assert!(lake.regroup(&data_file, replaced()).await.is_ok());
 }
