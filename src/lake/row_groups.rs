@@ -9,7 +9,7 @@
 //! which they lie. It is there against damage, not against forgery.
 
 use std::hash::Hasher;
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 
 use parquet::errors::ParquetError;
@@ -22,9 +22,6 @@ use super::parquet_files::OWN_WRITER;
 
 /// Under this key: a hexadecimal number of 16 digits for each row group, with spaces between.
 const DIGESTS: &str = "lakewarden.row_groups";
-
-/// What is hashed at once.
-const PIECE: usize = 128 * 1024;
 
 /// The ranges that belong to a row group: column chunks, then Bloom filters.
 pub fn ranges(group: &RowGroupMetaData) -> Result<Vec<Range<u64>>, ParquetError> {
@@ -82,9 +79,26 @@ pub fn joined(mut ranges: Vec<Range<u64>>) -> Vec<Range<u64>> {
     joined
 }
 
-/// A digest in the making.
-pub fn hasher() -> XxHash3_64 {
-    XxHash3_64::new()
+/// A digest in the making: of what is written to it.
+#[derive(Default)]
+pub struct Digest(XxHash3_64);
+
+impl Digest {
+    /// The digest of what was written so far.
+    pub fn finish(&self) -> u64 {
+        self.0.finish()
+    }
+}
+
+impl Write for Digest {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// The digests of row groups of `file`.
@@ -93,19 +107,11 @@ pub fn digests(
     file: &mut (impl Read + Seek),
 ) -> Result<Vec<u64>, ParquetError> {
     let of_group = |group| {
-        let mut digest = hasher();
+        let mut digest = Digest::default();
         for range in joined(ranges(group)?) {
             file.seek(SeekFrom::Start(range.start))?;
             let length = range.end - range.start;
-            let mut bytes = BufReader::with_capacity(PIECE, Read::take(&mut *file, length));
-            let mut read = 0;
-            while let piece @ [_, ..] = bytes.fill_buf()? {
-                digest.write(piece);
-                let length = piece.len();
-                bytes.consume(length);
-                read += length as u64;
-            }
-            if read < length {
+            if io::copy(&mut file.take(length), &mut digest)? < length {
                 return Err(ParquetError::EOF("a row group ends too soon".into()));
             }
         }

@@ -5,7 +5,7 @@
 //! file carries, or, where it carries none, compared with those of the old file; so is all that its footer says
 //! of it, where it lies aside.
 
-use std::hash::Hasher;
+use std::io::Write;
 use std::ops::Range;
 
 use arrow::array::RecordBatch;
@@ -20,7 +20,7 @@ use twox_hash::XxHash3_64;
 
 use super::footer::{self, Footer};
 use super::old_file::OpenFile;
-use crate::lake::row_groups::{self, chunk_range, filter_range, joined};
+use crate::lake::row_groups::{self, Digest, chunk_range, filter_range, joined};
 use crate::lake::rows::Tally;
 
 /// Bytes that one request asks for. They are compared as they come, and never held whole.
@@ -95,11 +95,11 @@ impl Expected<'_> {
     async fn has_the_digests(&self, new: &OpenFile, digests: &[u64]) -> Result<(), ParquetError> {
         let mut checked = futures::stream::iter(self.kept())
             .map(|(old, copy)| async move {
-                let mut digest = row_groups::hasher();
+                let mut digest = Digest::default();
                 for range in joined(new.ranges(copy)?) {
                     let mut bytes = stream(new, range).await?;
                     while let Some(piece) = next(&mut bytes).await? {
-                        digest.write(&piece);
+                        digest.write_all(&piece)?;
                     }
                 }
                 if digests.get(old) == Some(&digest.finish()) {
