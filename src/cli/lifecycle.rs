@@ -13,7 +13,8 @@ pub fn main(global: &Global) -> Result<(), Failure> {
     let policies = Policies::load(&policy_folder(global)).map_err(Failure::from_error)?;
     super::print(global, &Net(net(&policies)))?;
     super::say(
-        "hint: a bucket's rules are put all at once: add those that others have there to its file first",
+        "hint: a bucket's rules are put all at once: add those that others have there to its file first; S3 knows \
+         nothing of holds, so while there is one leave out what deletes objects or their versions",
     );
     Ok(())
 }

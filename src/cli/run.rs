@@ -173,7 +173,8 @@ fn consent(lake: &Opened, planned: &Planned, confirm: Option<&str>) -> Result<Co
                 "--confirm names another plan; this one is {}\n{plan}",
                 plan.digest
             ),
-            "read this plan, then give its digest",
+            "read this plan, then give its digest; where new objects keep coming, save a plan with `plan --output \
+             json` and `apply` it with that digest",
         )),
         None if plan.guards.is_empty() => {
             let last = planned.last.as_ref();
@@ -187,14 +188,18 @@ fn consent(lake: &Opened, planned: &Planned, confirm: Option<&str>) -> Result<Co
         None => {
             let guards: Vec<String> = plan.guards.iter().map(ToString::to_string).collect();
             let destructive = plan.destructive();
-            let steps = destructive.iter().map(|step| format!("\n    {}", step.why));
+            let mut steps: String = destructive
+                .iter()
+                .map(|step| format!("\n    {}", step.why))
+                .collect();
+            if !steps.is_empty() {
+                steps.insert_str(0, "\n  this would rewrite or delete for good:");
+            }
             Err(Failure::new(
                 Exit::Confirm,
                 format!(
-                    "nothing was done, because a person has to look first:\n  {}\n  this would rewrite or delete \
-                     for good:{}",
+                    "nothing was done, because a person has to look first:\n  {}{steps}",
                     guards.join("\n  "),
-                    steps.collect::<String>()
                 ),
                 &format!(
                     "read `lakewarden plan`, then add `--confirm {}`",

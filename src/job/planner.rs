@@ -12,6 +12,7 @@ use crate::compaction;
 use crate::curation::{self, CurationError};
 use crate::erasure::{self, inbox, request};
 use crate::lake::discovery::Look;
+use crate::lake::error::S3Error;
 use crate::lake::facts::{Facts, FactsError, Places};
 use crate::lake::hold::{self, HeldPeople, Hold, HoldError};
 use crate::lake::key::{Key, KeyError};
@@ -145,17 +146,45 @@ pub async fn plan(
     let schema = compaction::schema_changes(s3, policies, &facts, now).await;
     plan.schema = schema.map_err(FactsError::from)?;
     plan.requests = asked.reports;
-    let last = LastRun::read(s3, &places).await;
+    let last = LastRun::read(s3, &places).await.map_err(FactsError::from)?;
+    let without = without_policy(s3, &places, policies, last.as_ref()).await;
+    plan.findings.extend(without.map_err(FactsError::from)?);
     let mut planned = Planned {
         plan,
         facts,
         requests: asked.requests,
         held: Arc::new(held),
-        last: last.map_err(FactsError::from)?,
+        last,
         blocked: blocked.due,
     };
     planned.plan.guards = planned.guards(policies);
     Ok(planned)
+}
+
+/// Tables that earlier runs looked after and that no policy names any more.
+async fn without_policy(
+    s3: &ReadS3,
+    places: &Places,
+    policies: &Policies,
+    last: Option<&LastRun>,
+) -> Result<Vec<String>, S3Error> {
+    let is_named = |name: &str| {
+        policies.dataset(name).is_some() || policies.curated.iter().any(|one| one.table == name)
+    };
+    let known = last.into_iter().flat_map(|last| last.tables.keys());
+    let mut findings = Vec::new();
+    for name in known.filter(|name| !is_named(name)) {
+        for folder in [places.events(name), places.curated(name)] {
+            let log = folder.join("_delta_log/");
+            if !s3.keys(&log.bucket, &log.prefix).await?.is_empty() {
+                findings.push(format!(
+                    "{folder}: {name} has no policy any more, so nothing of it is retained or erased: put the policy \
+                     back, or remove the table"
+                ));
+            }
+        }
+    }
+    Ok(findings)
 }
 
 /// What people have asked to be erased.

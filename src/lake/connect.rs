@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, ProvideCredentials, Region};
 use object_store::ObjectStore;
-use object_store::aws::{AmazonS3Builder, AwsCredential};
+use object_store::aws::{AmazonS3Builder, AwsCredential, Checksum};
 
 use crate::embedded::EmbeddedS3;
 use crate::lake::error::{S3Error, S3ErrorKind, chain};
@@ -115,6 +115,8 @@ impl Connection {
     fn open(&self, bucket: &str) -> Result<Arc<dyn ObjectStore>, S3Error> {
         let builder = AmazonS3Builder::new()
             .with_bucket_name(bucket)
+            // Without one, a bucket with Object Lock takes nothing.
+            .with_checksum_algorithm(Checksum::SHA256)
             .with_allow_http(true);
         let builder = match &self.stores {
             Stores::Embedded(server) => builder

@@ -41,7 +41,8 @@ pub enum LeaseError {
     Lost,
     /// The clock went back.
     #[error(
-        "the clock went back: the last run's time was {last}, now it is {now}; correct the clock (or --now)"
+        "the clock went back: the last run's time was {last}, now it is {now}; correct the clock (or --now), or, if \
+         it was that run's clock that was wrong, remove system/lease.json from the lake"
     )]
     ClockWentBack {
         /// The last run's time.

@@ -146,9 +146,17 @@ impl Watch<'_> {
         };
         let files = self.facts.table(name).map_or(&[][..], |table| &table.files);
         let Takes { rows, days, .. } = Takes::of(files.iter().filter(newly));
+        let zones = if before.zone == after.zone {
+            String::new()
+        } else {
+            format!(
+                " (days were those of {} and are those of {})",
+                before.zone, after.zone
+            )
+        };
         let what = format!(
-            "{name} kept {} at the last run and keeps {} now: {rows} rows of {} days from {old} to before {new} \
-             would newly go",
+            "{name} kept {} at the last run and keeps {} now{zones}: {rows} rows of {} days from {old} to before \
+             {new} would newly go",
             before.keep,
             after.keep,
             days.len()
@@ -193,7 +201,7 @@ impl Watch<'_> {
                 continue;
             };
             let looked = dataset.discovery.coverage.is_everything();
-            if known.has_raw && looked && dataset.raw.is_empty() {
+            if known.has_raw && looked && !dataset.raw.iter().any(ObjectVersion::is_current) {
                 let place = self.policies.dataset(name);
                 let place = place.map(|policy| policy.raw.location.to_string());
                 let what = format!(
@@ -234,15 +242,21 @@ impl Watch<'_> {
         }
     }
 
-    /// Object versions that are deleted for good.
+    /// Object versions that are deleted for good, and table files that no reader finds any more.
     fn caps_of_objects(&mut self) {
         let caps = &self.policies.lake.guards;
         let mut versions: Vec<&ObjectVersion> = Vec::new();
+        let mut files: Vec<&DataFile> = Vec::new();
         for step in &self.plan.steps {
             match &step.action {
                 Action::Retain(action) => {
                     let raw = action.raw.iter().chain(&action.trim);
                     versions.extend(raw.chain(&action.quarantine));
+                    let partly = action.partly.iter().chain(&action.straddling);
+                    files.extend(action.files.iter().chain(partly));
+                }
+                Action::RetainCurated(action) => {
+                    files.extend(action.files.iter().chain(&action.partly));
                 }
                 Action::Purge(action) => versions.extend(&action.versions),
                 Action::CleanLog(action) => versions.extend(&action.versions),
@@ -250,11 +264,12 @@ impl Watch<'_> {
                 _ => {}
             }
         }
-        let bytes: u64 = versions.iter().map(|version| version.size).sum();
-        if versions.len() as u64 > caps.max_objects {
+        let sizes = versions.iter().map(|version| version.size);
+        let bytes: u64 = sizes.chain(files.iter().map(|file| file.size)).sum();
+        let count = (versions.len() + files.len()) as u64;
+        if count > caps.max_objects {
             let what = format!(
-                "{} object versions would be deleted, more than `max_objects` ({})",
-                versions.len(),
+                "{count} object versions would be deleted, more than `max_objects` ({})",
                 caps.max_objects
             );
             self.push(GuardKind::Cap, what);
@@ -340,6 +355,18 @@ pub fn seen(policies: &Policies, facts: &Facts, last: Option<&LastRun>, plan: &P
     seen.spans = spans
         .map(|(_, what, keep)| (what, keep.to_string()))
         .collect();
+    // A rule that is away for a night may come back shorter.
+    if let Some(last) = last {
+        let away = |name: &str| !seen.tables.contains_key(name);
+        let tables: Vec<_> = last.tables.iter().filter(|(name, _)| away(name)).collect();
+        for (name, known) in tables {
+            seen.tables.insert(name.clone(), known.clone());
+        }
+        for (what, keep) in &last.spans {
+            let spans = seen.spans.entry(what.clone());
+            spans.or_insert_with(|| keep.clone());
+        }
+    }
     seen
 }
 
@@ -365,9 +392,6 @@ fn has_raw(facts: &Facts, plan: &Plan, name: &str) -> Option<bool> {
         })
         .flatten()
         .collect();
-    let mut current = dataset
-        .raw
-        .iter()
-        .filter(|version| version.latest && !version.marker);
+    let mut current = dataset.raw.iter().filter(|version| version.is_current());
     Some(current.any(|version| !gone.contains(version)))
 }

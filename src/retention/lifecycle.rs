@@ -90,6 +90,7 @@ pub fn against_holds(
                 let expires = rule
                     .expiration
                     .is_some_and(|does| does != Expiration::Markers);
+                let expires = expires || rule.noncurrent.is_some();
                 rule.enabled && expires && place.is_touched_by(rule)
             };
             findings.extend(rules.iter().filter(deletes).map(|rule| {

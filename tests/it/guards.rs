@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::events::{BOB, bucket, event, lines, raw_key};
+use crate::support::events::{BOB, bucket, event, lines, raw_key, small_lake};
 use crate::support::lake::LAKE_BUCKET;
 use crate::support::{Lake, NOW, Server, tables};
 
@@ -231,4 +231,61 @@ fn a_clock_that_was_mended_after_a_run_that_was_stopped() {
     server
         .real(&lake, NOW, &["run"])
         .refused(6, &["the clock went back", "2026-11-21 03:00"]);
+}
+
+#[test]
+fn a_rule_that_was_away_for_a_night_is_remembered() {
+    let lake = small_lake();
+    lake.run(NOW);
+    let names = ["yaml", "sql"].map(|kind| format!("curated/booking_funnel_daily.{kind}"));
+    let files = names.each_ref().map(|name| lake.policy(name));
+    let texts = files
+        .each_ref()
+        .map(|file| std::fs::read_to_string(file).unwrap());
+    for file in &files {
+        std::fs::remove_file(file).unwrap();
+    }
+    let report = lake.run(NEXT_NIGHT);
+    assert!(
+        report["findings"]
+            .to_string()
+            .contains("booking_funnel_daily has no policy any more"),
+        "{report:#}"
+    );
+    for (file, text) in files.iter().zip(texts) {
+        std::fs::write(file, text.replace("keep: 2 years", "keep: 1 year")).unwrap();
+    }
+    stopped_then_confirmed(
+        &lake,
+        "2026-11-22T03:00:00Z",
+        "shorter_policy",
+        &["booking_funnel_daily kept 2 years at the last run and keeps 1 year"],
+    );
+}
+
+#[test]
+fn table_files_count_as_what_leaves() {
+    let lake = looked_after();
+    lake.change_policy("lake.yaml", "key:", "guards: { max_objects: 2 }\nkey:");
+    // Three days at once: a file each, and nothing else that goes this night.
+    stopped_then_confirmed(
+        &lake,
+        "2026-11-23T03:00:00Z",
+        "cap",
+        &["3 object versions would be deleted, more than `max_objects` (2)"],
+    );
+}
+
+#[test]
+fn a_bucket_in_which_only_deleted_objects_are_left() {
+    let lake = looked_after();
+    let store = lake.store(NEXT_NIGHT);
+    store.delete(bucket("cart"), &raw_key("cart", 0, 0));
+    drop(store);
+    stopped_then_confirmed(
+        &lake,
+        NEXT_NIGHT,
+        "nothing_found",
+        &["is empty; at the last run it held raw objects of cart"],
+    );
 }

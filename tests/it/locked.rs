@@ -8,7 +8,7 @@ use crate::support::denying::denying;
 use crate::support::events::{BOB, bucket, event, lines, raw_key};
 use crate::support::failing::failing;
 use crate::support::lake::LAKE_BUCKET;
-use crate::support::{Lake, NOW, Server};
+use crate::support::{Lake, NOW, Server, tables};
 
 const NEXT_NIGHT: &str = "2026-11-21T03:00:00Z";
 /// Raw objects of [`NOW`] go, 30 days after compaction.
@@ -345,4 +345,19 @@ fn rows_that_leave_by_age_are_told_to_leave_snowflake_later() {
         assert!(planned[0].contains(words), "{planned:?}");
     }
     assert_eq!(due(&lake.plan(NEXT_NIGHT), "Snowflake"), [""; 0]);
+}
+
+#[test]
+fn a_lake_whose_bucket_locks_everything_for_a_while_is_kept_all_the_same() {
+    let lake = Lake::empty();
+    let store = lake.store(NOW);
+    store.lock_by_default(LAKE_BUCKET, 3);
+    let (key, body) = click(0);
+    store.put(bucket("cart"), &key, body);
+    drop(store);
+    lake.run(NOW);
+    let (key, body) = click(1);
+    lake.store(NEXT_NIGHT).put(bucket("cart"), &key, body);
+    lake.run(NEXT_NIGHT);
+    assert_eq!(tables::rows(&lake, "cart").len(), 2);
 }

@@ -26,6 +26,13 @@ pub struct ObjectVersion {
     pub last_modified: DateTime<Utc>,
 }
 
+impl ObjectVersion {
+    /// Whether it is an object that a reader without a version id gets.
+    pub fn is_current(&self) -> bool {
+        self.latest && !self.marker
+    }
+}
+
 /// An unfinished multipart upload.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Upload {

@@ -8,8 +8,9 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_s3::primitives::DateTimeFormat;
 use aws_sdk_s3::types::{
-    BucketVersioningStatus, LifecycleRule, ObjectLockConfiguration, ObjectLockEnabled,
-    ObjectLockLegalHold, ServerSideEncryption, StorageClass, VersioningConfiguration,
+    BucketVersioningStatus, DefaultRetention, LifecycleRule, ObjectLockConfiguration,
+    ObjectLockEnabled, ObjectLockLegalHold, ObjectLockRetentionMode, ObjectLockRule,
+    ServerSideEncryption, StorageClass, VersioningConfiguration,
 };
 use chrono::{DateTime, Utc};
 use lakewarden::embedded::EmbeddedS3;
@@ -206,6 +207,22 @@ impl Store {
             .object_lock_mode(mode.into())
             .object_lock_retain_until_date(until)
             .send();
+        self.runtime.block_on(sent).unwrap();
+    }
+
+    /// Whatever is put into the bucket from now on is locked for so many days, in governance mode.
+    pub fn lock_by_default(&self, bucket: &str, days: i32) {
+        let retention = DefaultRetention::builder();
+        let retention = retention.mode(ObjectLockRetentionMode::Governance);
+        let rule = ObjectLockRule::builder()
+            .default_retention(retention.days(days).build())
+            .build();
+        let configuration = ObjectLockConfiguration::builder()
+            .object_lock_enabled(ObjectLockEnabled::Enabled)
+            .rule(rule)
+            .build();
+        let request = self.client.put_object_lock_configuration().bucket(bucket);
+        let sent = request.object_lock_configuration(configuration).send();
         self.runtime.block_on(sent).unwrap();
     }
 
