@@ -188,18 +188,16 @@ fn consent(lake: &Opened, planned: &Planned, confirm: Option<&str>) -> Result<Co
         None => {
             let guards: Vec<String> = plan.guards.iter().map(ToString::to_string).collect();
             let destructive = plan.destructive();
-            let mut steps: String = destructive
-                .iter()
-                .map(|step| format!("\n    {}", step.why))
-                .collect();
-            if !steps.is_empty() {
-                steps.insert_str(0, "\n  this would rewrite or delete for good:");
+            let mut reasons = vec![guards.join("\n  ")];
+            if !destructive.is_empty() {
+                reasons.push("this would rewrite or delete for good:".to_owned());
+                reasons.extend(destructive.iter().map(|step| format!("  {}", step.why)));
             }
             Err(Failure::new(
                 Exit::Confirm,
                 format!(
-                    "nothing was done, because a person has to look first:\n  {}{steps}",
-                    guards.join("\n  "),
+                    "nothing was done, because a person has to look first:\n  {}",
+                    reasons.join("\n  ")
                 ),
                 &format!(
                     "read `lakewarden plan`, then add `--confirm {}`",

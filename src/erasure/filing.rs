@@ -5,11 +5,15 @@
 //! it is personal data and is not repeated (invariant 9).
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use chrono::{DateTime, NaiveDate, Utc};
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::request::{Filing, Written};
+use crate::lake::subject::contains_token;
 
 /// One request that was handed in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -46,10 +50,15 @@ pub struct HandedIn {
 /// Reads a file of requests; one that begins with `{` holds JSON lines.
 pub fn read(bytes: &[u8], kinds: &BTreeSet<&str>) -> HandedIn {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    if bytes.trim_ascii_start().starts_with(b"{") {
-        return json_lines(bytes, kinds);
+    let handed_in = if bytes.trim_ascii_start().starts_with(b"{") {
+        json_lines(bytes, kinds)
+    } else {
+        comma_separated(bytes, kinds)
+    };
+    if handed_in.requests.is_empty() && handed_in.misread.is_empty() {
+        return misread(handed_in, 1, "there is no request in it");
     }
-    comma_separated(bytes, kinds)
+    handed_in
 }
 
 /// Up to when on the day that was named, or now, the subject had asked.
@@ -82,8 +91,7 @@ fn json_lines(bytes: &[u8], kinds: &BTreeSet<&str>) -> HandedIn {
 }
 
 fn json_line(text: &[u8], line: u64, kinds: &BTreeSet<&str>) -> Result<Handed, &'static str> {
-    let object: serde_json::Map<String, Value> =
-        serde_json::from_slice(text).map_err(|_| "it is no JSON object")?;
+    let Pairs(object) = serde_json::from_slice(text).map_err(|_| "it is no JSON object")?;
     let mut handed = Handed {
         line,
         ..Handed::default()
@@ -102,10 +110,36 @@ fn json_line(text: &[u8], line: u64, kinds: &BTreeSet<&str>) -> Result<Handed, &
     complete(handed)
 }
 
+/// An object of which no key is lost, however often it comes.
+struct Pairs(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Pairs {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct All;
+        impl<'de> Visitor<'de> for All {
+            type Value = Pairs;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some(pair) = map.next_entry()? {
+                    pairs.push(pair);
+                }
+                Ok(Pairs(pairs))
+            }
+        }
+        deserializer.deserialize_map(All)
+    }
+}
+
 fn scalar(value: &Value) -> Result<String, &'static str> {
     match value {
         Value::String(text) => Ok(text.clone()),
-        Value::Number(number) => Ok(number.to_string()),
+        Value::Number(number) if number.is_i64() || number.is_u64() => Ok(number.to_string()),
+        Value::Number(_) => Err("a number has too many digits, or a fraction: write it as text"),
         _ => Err("a value is neither text nor number"),
     }
 }
@@ -119,6 +153,9 @@ fn comma_separated(bytes: &[u8], kinds: &BTreeSet<&str>) -> HandedIn {
         Ok(headers) => headers.clone(),
         Err(_) => return misread(handed_in, 1, "the header is not text in UTF-8"),
     };
+    if !headers.iter().all(|key| is_known(key, kinds)) {
+        return misread(handed_in, 1, UNKNOWN);
+    }
     for record in reader.records() {
         let record = match record {
             Ok(record) => record,
@@ -154,6 +191,19 @@ fn misread(mut handed_in: HandedIn, line: u64, why: &'static str) -> HandedIn {
     handed_in
 }
 
+const UNKNOWN: &str = "a column or key is neither a kind of identifier that the policies know, nor received, \
+                       reference, identity_checked_by or approved_by";
+
+fn is_known(key: &str, kinds: &BTreeSet<&str>) -> bool {
+    let others = [
+        "received",
+        "reference",
+        "identity_checked_by",
+        "approved_by",
+    ];
+    others.contains(&key) || kinds.contains(key)
+}
+
 fn take(
     handed: &mut Handed,
     kinds: &BTreeSet<&str>,
@@ -161,6 +211,9 @@ fn take(
     text: &str,
 ) -> Result<(), &'static str> {
     let said = |text: &str| Some(text.to_owned());
+    if text.contains(['\n', '\r']) {
+        return Err("a value holds a line break: is a quote not closed?");
+    }
     match key {
         "received" => {
             let date = text
@@ -171,21 +224,38 @@ fn take(
         "reference" => handed.filing.reference = said(text),
         "identity_checked_by" => handed.filing.identity_checked_by = said(text),
         "approved_by" => handed.filing.approved_by = said(text),
-        kind if !kinds.contains(kind) => {
-            return Err(
-                "a column or key is neither a kind of identifier that the policies know, nor \
-                        received, reference, identity_checked_by or approved_by",
-            );
-        }
+        kind if !kinds.contains(kind) => return Err(UNKNOWN),
         _ if text.is_empty() => return Err("an identifier is empty"),
         kind => handed.written.0.push((kind.to_owned(), text.to_owned())),
     }
     Ok(())
 }
 
-fn complete(handed: Handed) -> Result<Handed, &'static str> {
+impl Filing {
+    /// Whether what is kept in the clear names the subject.
+    fn names(&self, written: &Written) -> bool {
+        let said = [
+            &self.reference,
+            &self.identity_checked_by,
+            &self.approved_by,
+        ];
+        said.into_iter().flatten().any(|text| {
+            let mut identifiers = written.0.iter();
+            identifiers.any(|(_, id)| contains_token(text.as_bytes(), id.as_bytes()))
+        })
+    }
+}
+
+/// # Errors
+/// If nobody is named, or if what is kept in the clear names them.
+pub fn complete(handed: Handed) -> Result<Handed, &'static str> {
     if handed.written.0.is_empty() {
         return Err("it names no identifier");
+    }
+    if handed.filing.names(&handed.written) {
+        return Err(
+            "an identifier also stands in the reference, or in who checked or approved it, which are not sealed",
+        );
     }
     Ok(handed)
 }
@@ -254,6 +324,43 @@ mod tests {
             read_with_kinds("user_id,received\n5,yesterday\n,2026-01-01\n6,2026-01-01,extra\n7,\n");
         let lines: Vec<u64> = table.misread.iter().map(|one| one.line).collect();
         assert_eq!((table.requests.len(), lines), (1, vec![2, 3, 4]));
+    }
+
+    #[test]
+    fn a_file_without_a_request_is_misread() {
+        for text in [
+            "",
+            "\n",
+            "user_id\n",
+            "5551234\n",
+            "[{\"user_id\":\"5\"}]",
+            "user_id;received",
+        ] {
+            let handed_in = read_with_kinds(text);
+            assert!(handed_in.requests.is_empty(), "{text}");
+            assert_eq!(handed_in.misread.len(), 1, "{text}");
+            assert_eq!(handed_in.misread[0].line, 1, "{text}");
+        }
+    }
+
+    #[test]
+    fn no_identifier_is_lost_or_changed() {
+        let twice = read_with_kinds(r#"{"user_id":"a","user_id":"b"}"#);
+        assert_eq!(
+            twice.requests[0].written,
+            pairs(&[("user_id", "a"), ("user_id", "b")])
+        );
+        for text in [
+            r#"{"user_id":123456789012345678901234}"#,
+            r#"{"user_id":12345.0}"#,
+            "user_id\n\"5557771\n5557772\n",
+            r#"{"user_id":"789456","reference":"mail of 789456"}"#,
+            "user_id,approved_by\nAnn Example,Ann Example\n",
+        ] {
+            let handed_in = read_with_kinds(text);
+            assert!(handed_in.requests.is_empty(), "{text}");
+            assert_eq!(handed_in.misread.len(), 1, "{text}");
+        }
     }
 
     #[test]

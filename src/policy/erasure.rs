@@ -1,6 +1,6 @@
 //! `erasure` in `lake.yaml`: what holds for erasure requests in all datasets.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::ValueError;
 use super::guards::limit;
@@ -14,6 +14,8 @@ use super::span::Span;
 pub struct ErasurePolicy {
     /// How values of a kind of identifier are compared; as text where it is not named.
     pub compare: BTreeMap<String, Compare>,
+    /// Kinds of identifiers that are made up of several fields, by the policies of datasets and curated tables.
+    pub composites: BTreeSet<String>,
     /// A request that hits more rows than these was mistyped, or its identifier is shared by many: it
     /// waits for a person.
     pub max_rows_per_subject: u64,
@@ -29,6 +31,7 @@ impl Default for ErasurePolicy {
     fn default() -> Self {
         Self {
             compare: BTreeMap::new(),
+            composites: BTreeSet::new(),
             max_rows_per_subject: 10_000,
             max_linked_ids: 10_000,
             late_grace: Span::NONE,
@@ -58,6 +61,7 @@ pub(super) fn read(file: &Section<'_>) -> Option<ErasurePolicy> {
     let recipients = section.list_or_empty("recipients", recipient);
     Some(ErasurePolicy {
         compare: compare?,
+        composites: BTreeSet::new(),
         max_rows_per_subject: rows?,
         max_linked_ids: links?,
         late_grace: late_grace?,

@@ -180,7 +180,7 @@ impl Draft {
     }
 
     fn conclude(self, digest: String) -> Result<Policies, PolicyErrors> {
-        let Some(lake) = self.lake.filter(|_| self.errors.is_empty()) else {
+        let Some(mut lake) = self.lake.filter(|_| self.errors.is_empty()) else {
             return Err(PolicyErrors::of(self.errors));
         };
         let mut datasets: Vec<DatasetPolicy> = self
@@ -203,6 +203,8 @@ impl Draft {
         for pii in datasets_pii.chain(curated.iter_mut().map(|policy| &mut policy.pii)) {
             pii.compare.clone_from(&lake.erasure.compare);
             pii.owners.clone_from(&owners);
+            let composites = pii.composites.keys().cloned();
+            lake.erasure.composites.extend(composites);
         }
         Ok(Policies {
             lake,

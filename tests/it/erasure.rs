@@ -307,3 +307,78 @@ fn certificate(lake: &Lake, id: &str) -> Value {
     let file = lake.lake_file(&format!("system/erasure/certificates/{id}.json"));
     serde_json::from_slice(&fs::read(file).unwrap()).unwrap()
 }
+
+/// Runs a night on which these broken records come late; how many were suppressed, and what is left of the object.
+fn late_and_broken(user: &str, records: &[&str]) -> (Value, Vec<u8>) {
+    let lake = Lake::empty();
+    let (cart, key) = (bucket("cart"), raw_key("cart", 0, 3));
+    let first = lines(&[event("cart", BOB, "2026-11-19T13:00:00Z")]);
+    lake.store(NOW).put(cart, &raw_key("cart", 0, 0), first);
+    lake.request_erasure(NOW, &format!("user_id={user}"));
+    lake.run(NOW);
+    let records: Vec<String> = records.iter().map(|record| (*record).to_owned()).collect();
+    lake.store(NEXT_NIGHT).put(cart, &key, lines(&records));
+    let report = lake.run(NEXT_NIGHT);
+    lake.expect_nothing_to_do(NEXT_NIGHT);
+    let left = lake.store(NEXT_NIGHT).current(cart, &key);
+    let suppressed = report["datasets"]["cart"]["suppressed"].clone();
+    (suppressed, left.unwrap_or_default())
+}
+
+#[test]
+fn a_broken_record_with_a_digit_that_is_nobodys_stays() {
+    let record = r#"{"userId":"bob-5554443","seen":"at 0 of 7 o'clock","note":"keep", broken"#;
+    let (suppressed, left) = late_and_broken("0", &[record]);
+    assert_eq!(suppressed, 0);
+    assert_eq!(left, lines(&[record.to_owned()]));
+}
+
+#[test]
+fn late_broken_records_are_recognised_however_the_identifier_is_spelled() {
+    let spellings = [
+        ("Ann Example", r#"{"userId":"Ann Example", broken"#),
+        ("josé-muñoz", r#"{"userId":"jos\u00e9-mu\u00f1oz", broken"#),
+        ("o\"brien", r#"{"userId":"o\"brien", broken"#),
+    ];
+    for (user, record) in spellings {
+        let (suppressed, left) = late_and_broken(user, &[record]);
+        assert_eq!(suppressed, 1, "{user}");
+        assert_eq!(left, b"", "{user}");
+    }
+}
+
+#[test]
+fn broken_records_go_however_the_identifier_is_spelled_and_names_may_hold_an_and() {
+    let spellings = [
+        ("josé-muñoz", r#"{"userId":"jos\u00e9-mu\u00f1oz", broken"#),
+        (
+            "Simon and Schuster",
+            r#"{"userId":"Simon and Schuster","timestamp":"2026-11-19T13:00:00Z"}"#,
+        ),
+    ];
+    for (user, record) in spellings {
+        let lake = Lake::empty();
+        let store = lake.store(NOW);
+        store.put(
+            bucket("cart"),
+            &raw_key("cart", 0, 0),
+            lines(&[record.to_owned()]),
+        );
+        drop(store);
+        lake.run(NOW);
+        lake.request_erasure(NOW, &format!("user_id={user}"));
+        lake.run(NOW);
+        assert_eq!(lake.request_states(NOW), ["certified"], "{user}");
+    }
+}
+
+#[test]
+fn a_file_in_the_inbox_that_holds_no_request_stays_and_is_told() {
+    let lake = small_lake();
+    let key = "system/erasure/inbox/from-crm.csv";
+    lake.store(NOW).put(LAKE_BUCKET, key, "5551234\n");
+    let report = lake.run(NOW);
+    let findings = report["findings"].to_string();
+    assert!(findings.contains("from-crm.csv"), "{findings}");
+    assert!(lake.store(NOW).current(LAKE_BUCKET, key).is_some());
+}

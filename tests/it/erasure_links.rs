@@ -292,7 +292,7 @@ fn requests_that_another_system_drops_into_the_lake_are_carried_out_the_same_nig
         .does_not_mention(BOB);
     let report = lake.run(NOW);
     let findings = report["findings"].to_string();
-    assert!(findings.contains("bad.csv: line 2"), "{findings}");
+    assert!(findings.contains("bad.csv: line 1"), "{findings}");
     let listed = lake
         .command(NOW, &["erase", "list", "--output", "json"])
         .json();

@@ -266,13 +266,13 @@ fn a_rule_that_was_away_for_a_night_is_remembered() {
 #[test]
 fn table_files_count_as_what_leaves() {
     let lake = looked_after();
-    lake.change_policy("lake.yaml", "key:", "guards: { max_objects: 2 }\nkey:");
-    // Three days at once: a file each, and nothing else that goes this night.
+    lake.change_policy("lake.yaml", "key:", "guards: { max_objects: 3 }\nkey:");
+    // Three days at once: a file each, and the raw object that they came in is trimmed.
     stopped_then_confirmed(
         &lake,
         "2026-11-23T03:00:00Z",
         "cap",
-        &["3 object versions would be deleted, more than `max_objects` (2)"],
+        &["4 object versions would be deleted, more than `max_objects` (3)"],
     );
 }
 

@@ -24,7 +24,7 @@ pub struct Add {
     #[arg(long, value_name = "KIND=VALUE", required_unless_present = "file")]
     identifier: Vec<String>,
     /// A file of requests, a line each: CSV with a header, or JSON lines. `-` is standard input.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["identifier", "received"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["identifier", "received", "reference", "identity_checked_by", "approved_by"])]
     file: Option<PathBuf>,
     /// The day on which the subject asked, if it was not today: the month of Art. 12(3) starts there.
     #[arg(long, value_name = "DATE")]
@@ -64,6 +64,9 @@ pub async fn main(global: &Global, lake: &Opened, add: &Add) -> Result<(), Failu
             why.to_string(),
             "nothing was filed; give `--confirm-rows` with that number if it is right",
         ));
+    }
+    for (id, why) in &reach.left_out {
+        crate::cli::say(&why.finding(id));
     }
     for (number, open) in requests.iter_mut().enumerate() {
         open.request.preview = reach.of(number);
@@ -124,12 +127,14 @@ async fn refuse_other_key(lake: &Opened, key: &Key) -> Result<(), Failure> {
 
 fn handed(lake: &Opened, add: &Add) -> Result<Vec<Handed>, Failure> {
     let Some(path) = &add.file else {
-        return Ok(vec![Handed {
+        let handed = filing::complete(Handed {
             line: 1,
             received: add.received,
             written: written(lake, &add.identifier)?,
             filing: said(add),
-        }]);
+        });
+        let handed = handed.map_err(|why| Failure::usage(why, "nothing was filed"))?;
+        return Ok(vec![handed]);
     };
     let bytes = if path.as_os_str() == "-" {
         standard_input()?.into_bytes()

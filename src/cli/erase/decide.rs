@@ -15,8 +15,15 @@ pub struct Reasoned {
     /// The request's id.
     id: String,
     /// Why; for a refusal the legal basis. It is kept with the request: nothing about the person in it.
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = not_blank)]
     reason: String,
+}
+
+fn not_blank(text: &str) -> Result<String, &'static str> {
+    match text.trim() {
+        "" => Err("it says nothing"),
+        text => Ok(text.to_owned()),
+    }
 }
 
 /// A request, and how many rows it may hit.

@@ -44,7 +44,10 @@ fn request(identifiers: &[(&str, &str)], tables: &[(&str, u64, &[&str])]) -> Req
         .map(|(kind, text)| ((*kind).to_owned(), (*text).to_owned()));
     let mut request = Request::new(
         &key,
-        &ErasurePolicy::default(),
+        &ErasurePolicy {
+            composites: BTreeSet::from(["pass".to_owned()]),
+            ..ErasurePolicy::default()
+        },
         "2026-11-20T03:00:00Z".parse().unwrap(),
         &Written(written.collect()),
         Filing::default(),

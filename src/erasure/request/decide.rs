@@ -96,7 +96,12 @@ impl Request {
             Some(held) if self.state == State::Held => held.from,
             _ => self.state,
         };
-        if begun != State::Received || self.erased_at.is_some() {
+        // Traces that were found take it back to where it began; what was erased by then is gone.
+        let was_erased = self
+            .history
+            .iter()
+            .any(|passed| passed.state == State::Erased);
+        if begun != State::Received || was_erased {
             return Err(
                 self.refused("it is being carried out, and what is erased cannot be brought back")
             );

@@ -102,6 +102,25 @@ fn what_has_begun_can_be_held_but_not_cancelled() {
 }
 
 #[test]
+fn what_was_erased_once_can_be_neither_cancelled_nor_rejected() {
+    let mut request = request("2026-11-02T09:00:00Z");
+    for state in [State::Planned, State::Erased, State::Received] {
+        request.pass(state, at("2026-11-03T03:00:00Z"));
+    }
+    assert!(
+        request
+            .cancel("withdrawn", at("2026-11-04T03:00:00Z"))
+            .is_err()
+    );
+    assert!(
+        request
+            .reject("Art. 17(3)(b)", at("2026-11-04T03:00:00Z"))
+            .is_err()
+    );
+    assert_eq!(request.state, State::Received);
+}
+
+#[test]
 fn a_hold_does_not_move_the_day_of_erasure() {
     let mut request = request(NOW);
     request.pass(State::Erased, at(NOW));

@@ -18,7 +18,6 @@ use crate::policy::{Compare, IdentifyingFields, TOGETHER};
 pub use redaction::{kept_by_law, redact};
 pub use roster::{FieldRule, Roster, Sought, Subject};
 pub use suppression::{Suppressed, Suppression, SuppressionError};
-#[cfg(test)]
 pub use token::contains_token;
 pub use written::Written;
 
@@ -41,7 +40,7 @@ impl std::fmt::Debug for Identifier {
 }
 
 impl Identifier {
-    /// What a person wrote as `text`, made canonical; the parts of a composite one are parted by ` and `.
+    /// What a person wrote as `text` of a composite kind, made canonical; its parts are parted by ` and `.
     pub fn written(kind: &str, text: &str, compare: Compare) -> Self {
         let parts = text.split(TOGETHER);
         let parts: Vec<String> = parts.map(|part| canonical_text(part, compare)).collect();

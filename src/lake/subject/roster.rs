@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashMap};
 use aho_corasick::{AhoCorasick, MatchKind};
 use chrono::{DateTime, Utc};
 
-use super::token::stands_alone;
+use super::token::{spelled_out, stands_alone};
 use super::{Fields, Identifier, identifiers_in};
 use crate::decode::{FieldPath, Json, Record};
 use crate::policy::{Compare, IdentifyingFields, PiiPolicy};
@@ -163,7 +163,9 @@ impl Roster {
             return Vec::new();
         };
         let mut subjects = BTreeSet::new();
-        for identifier in words.in_bytes(record) {
+        let plain = spelled_out(record);
+        let plain = plain.iter().flat_map(|plain| words.in_bytes(plain));
+        for identifier in words.in_bytes(record).into_iter().chain(plain) {
             let claims = self.claims.get(identifier).into_iter().flatten();
             subjects.extend(claims.map(|claim| claim.subject as usize));
         }

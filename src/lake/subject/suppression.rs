@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use futures::{StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 
+use super::token::{quoted, spelled_out, stands_alone};
 use super::{FieldRule, Fields, canonical_text, identifiers_in, redact};
 use crate::decode::{Document, Json};
 use crate::lake::error::{S3Error, S3ErrorKind};
@@ -61,6 +62,16 @@ pub enum SuppressionError {
     Key(#[from] KeyError),
 }
 
+/// What of a text may be an identifier: words with and without the signs that join them.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    let plain = text.split(|sign: char| !sign.is_alphanumeric());
+    let joined = text.split(|sign: char| !(sign.is_alphanumeric() || "-_.@+".contains(sign)));
+    plain.chain(joined).filter(|word| {
+        let start = word.as_ptr() as usize - text.as_ptr() as usize;
+        !word.is_empty() && stands_alone(text.as_bytes(), start, word.len())
+    })
+}
+
 impl Suppression {
     /// Reads the list in `folder`. The key is asked for only if the list is not empty.
     pub async fn load(
@@ -114,13 +125,12 @@ impl Suppression {
         let Some(hasher) = &self.hasher else {
             return false;
         };
-        let text = String::from_utf8_lossy(record);
-        let plain = text.split(|sign: char| !sign.is_alphanumeric());
-        let joined = text.split(|sign: char| !(sign.is_alphanumeric() || "-_.@+".contains(sign)));
-        let words: BTreeSet<&str> = plain
-            .chain(joined)
-            .filter(|word| !word.is_empty())
-            .collect();
+        let spelled = spelled_out(record);
+        let texts = [Some(record), spelled.as_deref()].into_iter().flatten();
+        let texts: Vec<_> = texts.map(String::from_utf8_lossy).collect();
+        let quoted = quoted(record);
+        let words = texts.iter().flat_map(|text| words(text));
+        let words: BTreeSet<&str> = words.chain(quoted.iter().map(String::as_str)).collect();
         let lists = [&self.named, &self.linked];
         let kinds: BTreeSet<&str> = lists
             .iter()

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::Identifier;
+use super::{Identifier, canonical_text};
 use crate::policy::ErasurePolicy;
 
 /// Identifiers as people wrote them: kind and text. Its `Debug` does not show the texts.
@@ -24,9 +24,15 @@ impl Written {
     /// The identifiers in the form in which they are compared.
     pub fn identifiers(&self, policy: &ErasurePolicy) -> BTreeSet<Identifier> {
         let compare = |kind: &String| policy.compare.get(kind).copied().unwrap_or_default();
-        let written = self.0.iter();
-        written
-            .map(|(kind, text)| Identifier::written(kind, text, compare(kind)))
-            .collect()
+        let identifier = |(kind, text): &(String, String)| {
+            if policy.composites.contains(kind) {
+                return Identifier::written(kind, text, compare(kind));
+            }
+            Identifier {
+                kind: kind.clone(),
+                text: canonical_text(text, compare(kind)),
+            }
+        };
+        self.0.iter().map(identifier).collect()
     }
 }
