@@ -320,15 +320,11 @@ fn spans(policies: &Policies) -> Vec<(&str, String, Span)> {
     for policy in &policies.datasets {
         let name = policy.name.as_str();
         if let Some(keep) = policy.raw.keep {
-            spans.push((
-                name,
-                format!("raw objects of {name}, once compacted,"),
-                keep,
-            ));
+            spans.push((name, raw_objects(name), keep));
         }
         let (quarantine, ledger) = (policy.beside.quarantine, policy.beside.ledger);
-        spans.push((name, format!("broken records of {name}"), quarantine));
-        spans.push((name, format!("ledger segments of {name}"), ledger));
+        spans.push((name, broken_records(name), quarantine));
+        spans.push((name, segments(name), ledger));
     }
     spans.push(("", "run reports".to_owned(), policies.lake.reports));
     spans.push(("", "logs of tables".to_owned(), policies.lake.table_history));
@@ -355,19 +351,37 @@ pub fn seen(policies: &Policies, facts: &Facts, last: Option<&LastRun>, plan: &P
     seen.spans = spans
         .map(|(_, what, keep)| (what, keep.to_string()))
         .collect();
-    // A rule that is away for a night may come back shorter.
     if let Some(last) = last {
-        let away = |name: &str| !seen.tables.contains_key(name);
-        let tables: Vec<_> = last.tables.iter().filter(|(name, _)| away(name)).collect();
-        for (name, known) in tables {
-            seen.tables.insert(name.clone(), known.clone());
-        }
-        for (what, keep) in &last.spans {
-            let spans = seen.spans.entry(what.clone());
-            spans.or_insert_with(|| keep.clone());
-        }
+        carry_over(last, &mut seen);
     }
     seen
+}
+
+/// What is known of tables whose policies are away: they may come back shorter.
+fn carry_over(last: &LastRun, seen: &mut LastRun) {
+    for (name, known) in &last.tables {
+        if seen.tables.contains_key(name) {
+            continue;
+        }
+        seen.tables.insert(name.clone(), known.clone());
+        for what in [raw_objects(name), broken_records(name), segments(name)] {
+            if let Some(keep) = last.spans.get(&what) {
+                seen.spans.insert(what, keep.clone());
+            }
+        }
+    }
+}
+
+fn raw_objects(name: &str) -> String {
+    format!("raw objects of {name}, once compacted,")
+}
+
+fn broken_records(name: &str) -> String {
+    format!("broken records of {name}")
+}
+
+fn segments(name: &str) -> String {
+    format!("ledger segments of {name}")
 }
 
 /// Whether there is nothing in the lake yet, nor anything to come into it.

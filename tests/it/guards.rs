@@ -289,3 +289,20 @@ fn a_bucket_in_which_only_deleted_objects_are_left() {
         &["is empty; at the last run it held raw objects of cart"],
     );
 }
+
+#[test]
+fn a_span_that_was_taken_away_and_comes_back_asks() {
+    let lake = looked_after();
+    let keep = "  keep: 30 days after compaction\n";
+    lake.change_policy("datasets/cart.yaml", keep, "");
+    let server = Server::of(&lake, NEXT_NIGHT);
+    server.real(&lake, NEXT_NIGHT, &["run"]).expect_exit(0);
+    drop(server);
+    lake.change_policy("datasets/cart.yaml", "raw:\n", &format!("raw:\n{keep}"));
+    stopped_then_confirmed(
+        &lake,
+        "2026-11-22T03:00:00Z",
+        "shorter_policy",
+        &["raw objects of cart, once compacted, were kept forever at the last run"],
+    );
+}
