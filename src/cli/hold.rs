@@ -4,12 +4,12 @@ use std::fmt;
 
 use chrono::NaiveDate;
 
-use super::erase::written;
+use super::erase::{names_the_person, written};
 use super::open::Opened;
 use super::{Failure, Global};
 use crate::erasure;
 use crate::lake::facts::Places;
-use crate::lake::hold::{self, Days, HeldPeople, HeldPerson};
+use crate::lake::hold::{self, Days, HeldPeople, HeldPerson, HoldError};
 use crate::lake::s3::WriteS3;
 
 /// Arguments of `hold`.
@@ -102,6 +102,12 @@ async fn place(global: &Global, lake: &Opened, places: &Places, add: &Add) -> Re
         ));
     }
     let now = lake.clock.now();
+    if add.review < now.date_naive() {
+        return Err(Failure::usage(
+            format!("the review on {} would be over already", add.review),
+            "`--review` is the day on which somebody has to look whether the hold is still needed",
+        ));
+    }
     let random = uuid::Uuid::new_v4().simple().to_string();
     let id = format!("{}-{}", now.format("%Y%m%d"), &random[..8]);
     let mut hold = hold::Hold {
@@ -111,7 +117,7 @@ async fn place(global: &Global, lake: &Opened, places: &Places, add: &Add) -> Re
             from: add.from,
             until: add.until,
         },
-        person: person(lake, &id, &add.identifier)?,
+        person: person(lake, &id, add)?,
         id,
         reason: said("--reason", &add.reason)?,
         owner: said("--owner", &add.owner)?,
@@ -126,11 +132,15 @@ async fn place(global: &Global, lake: &Opened, places: &Places, add: &Add) -> Re
 }
 
 /// The person whom a hold with these identifiers is on.
-fn person(lake: &Opened, id: &str, identifiers: &[String]) -> Result<Option<HeldPerson>, Failure> {
+fn person(lake: &Opened, id: &str, add: &Add) -> Result<Option<HeldPerson>, Failure> {
+    let (identifiers, said) = (&add.identifier, [&add.reason, &add.owner]);
     if identifiers.is_empty() {
         return Ok(None);
     }
     let written = written(lake, identifiers)?;
+    if said.into_iter().any(|text| written.is_named_in(text)) {
+        return Err(names_the_person());
+    }
     let key = lake.key().map_err(Failure::from_error)?;
     let person = HeldPerson::seal(id, &key, &written);
     person.map(Some).map_err(Failure::from_error)
@@ -163,6 +173,20 @@ async fn lift(
         ));
     };
     let reason = said("--reason", &named.reason)?;
+    if let Some(person) = &hold.person {
+        // A hold that nobody can open any more may still be lifted.
+        match lake
+            .key()
+            .map_err(HoldError::from)
+            .and_then(|key| person.open(&hold.id, &key))
+        {
+            Ok(written) if written.is_named_in(&reason) => return Err(names_the_person()),
+            Ok(_) => {}
+            Err(error) => super::say(&format!(
+                "warning: nobody can tell whether `--reason` names the person: {error}"
+            )),
+        }
+    }
     let s3 = WriteS3::new(lake.connection.clone());
     let lifted = hold
         .lift(&s3, places, &etag, reason, lake.clock.now())

@@ -13,7 +13,6 @@ use crate::lake::lease::Lease;
 use crate::lake::s3::WriteS3;
 use crate::lake::site::Site;
 use crate::lake::spill::SpillFolder;
-use crate::lake::subject::Suppression;
 use crate::plan::Plan;
 
 /// Arguments of `run`.
@@ -116,10 +115,6 @@ impl Night<'_> {
         let mut seen = planned.seen(&lake.policies);
         seen.agreed |= consent == Consent::Given;
         planned.facts.forget_listings();
-        let folder = Places::new(&lake.policies.lake.location).system("erasure/suppression/");
-        let suppression = Suppression::load(s3.read(), &folder, &|| lake.key())
-            .await
-            .map_err(Failure::from_error)?;
         let spill =
             SpillFolder::create(&lake.policies.lake.spill_folder()).map_err(Failure::from_error)?;
         let site = Site {
@@ -130,7 +125,7 @@ impl Night<'_> {
             s3,
             run: self.run,
             now: self.now,
-            suppression: Arc::new(suppression),
+            suppression: Arc::clone(&planned.suppression),
             held: Arc::clone(&planned.held),
             spill: Arc::new(spill),
             memory: usize::try_from(lake.policies.lake.memory.bytes()).unwrap_or(usize::MAX),

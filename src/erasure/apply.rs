@@ -7,8 +7,8 @@ use chrono::{DateTime, Utc};
 
 use super::certificate::proof::ProofError;
 use super::people::{Accounts, People};
-use super::reach::{self, Excess, close};
-use super::request::{Erased, OpenRequest, RequestError, State};
+use super::reach::{self, close};
+use super::request::{Erased, OpenRequest, RequestError, State, Waiting};
 use super::rows::{Target, erase_rows};
 use crate::audit::log::AuditError;
 use crate::decode::{self, Json, Limits, Plain, Record};
@@ -125,7 +125,7 @@ pub async fn identify(
 #[derive(Debug, Default)]
 pub struct Identified {
     /// By request, why one is left to a person.
-    pub left_out: BTreeMap<String, Excess>,
+    pub left_out: BTreeMap<String, Waiting>,
     /// Whether there are ids that the plan did not know: files that it does not name may hold them.
     pub has_new_links: bool,
 }

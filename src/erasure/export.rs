@@ -17,8 +17,8 @@ use serde::Serialize;
 
 use super::apply::ErasureError;
 use super::people::People;
-use super::reach::{self, Excess, Searched};
-use super::request::{Filing, OpenRequest, Request, Written};
+use super::reach::{self, Searched};
+use super::request::{Filing, OpenRequest, Request, Waiting, Written};
 use crate::decode::{self, Json, Limits, Plain};
 use crate::lake::discovery::Look;
 use crate::lake::facts::{DatasetFacts, Facts};
@@ -59,7 +59,7 @@ pub struct Export {
     /// The same by table, as a Parquet file's rows; rows of tables only.
     pub rows: BTreeMap<String, RecordBatch>,
     /// Why it is not given out without a person's word.
-    pub excess: Option<Excess>,
+    pub excess: Option<Waiting>,
 }
 
 /// Reads what the lake knows of whom `written` names. `most_rows`: more than that a person has to confirm.
@@ -131,6 +131,7 @@ fn unfiled(
         written,
         linked: BTreeSet::new(),
         etag: String::new(),
+        waiting: None,
     })
 }
 

@@ -13,7 +13,6 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::request::{Filing, Written};
-use crate::lake::subject::contains_token;
 
 /// One request that was handed in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -239,10 +238,8 @@ impl Filing {
             &self.identity_checked_by,
             &self.approved_by,
         ];
-        said.into_iter().flatten().any(|text| {
-            let mut identifiers = written.0.iter();
-            identifiers.any(|(_, id)| contains_token(text.as_bytes(), id.as_bytes()))
-        })
+        let mut said = said.into_iter().flatten();
+        said.any(|text| written.is_named_in(text))
     }
 }
 

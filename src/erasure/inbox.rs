@@ -108,6 +108,7 @@ fn request(
         written: handed.written,
         linked: BTreeSet::new(),
         etag: String::new(),
+        waiting: None,
     }))
 }
 
@@ -136,14 +137,16 @@ pub fn plan(inbox: &Inbox) -> Option<Step> {
     })
 }
 
-/// What the requests would hit, kept with them.
+/// What requests that are not filed yet would hit, and why they wait, if they do; kept with them.
 pub fn note_preview(requests: &mut [OpenRequest], reach: &super::Reach) {
     let pending = requests
         .iter_mut()
         .filter(|open| open.request.state.is_pending());
     for (number, open) in pending.enumerate() {
         if open.etag.is_empty() {
-            open.request.preview = reach.of(number);
+            open.request.preview = reach.of(number).clone();
+            open.request.linked_ids = open.linked.len() as u64;
+            open.request.waiting.clone_from(&open.waiting);
         }
     }
 }

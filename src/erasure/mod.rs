@@ -39,7 +39,7 @@ pub use apply::{DatasetErasure, Earlier, ErasureError, apply, apply_curated, ide
 pub use certificate::{Certificate, Outcome, certify, proof};
 pub use manifest::{ByIdentifier, Manifest};
 pub use people::People;
-pub use reach::{Excess, Reach};
+pub use reach::Reach;
 pub use request::hashes_of;
 pub use scan::{Scan, quarry};
 pub use verify::Trace;
@@ -71,9 +71,10 @@ pub async fn reach_unfiled(
     s3: &ReadS3,
     policies: &Policies,
     requests: &mut [OpenRequest],
+    held: &mut HeldPeople,
 ) -> Result<Reach, FactsError> {
     let facts = Facts::tables(s3, policies).await?;
-    reach(s3, policies, &facts, requests, &mut HeldPeople::default()).await
+    reach(s3, policies, &facts, requests, held).await
 }
 
 /// How many rows by table are theirs.
@@ -232,11 +233,16 @@ fn held_requests(requests: &[OpenRequest], reach: &Reach, table: &str, held: &He
         .iter()
         .filter(|open| open.request.state.is_pending());
     let is_held = |number: usize| {
-        let reached = reach.of(number);
-        let mut days = reached.get(table).into_iter().flat_map(|table| &table.days);
+        let mut days = reach
+            .of(number)
+            .get(table)
+            .into_iter()
+            .flat_map(|table| &table.days);
         days.any(|day| held.holds(*day))
     };
-    let named = pending.enumerate().filter(|(number, _)| is_held(*number));
+    let named = pending.enumerate().filter(|(number, open)| {
+        !reach.left_out.contains_key(&open.request.id) && is_held(*number)
+    });
     named.map(|(_, open)| open.request.id.clone()).collect()
 }
 

@@ -5,15 +5,16 @@
 //! followed (see [`Roster`]), and a subject that reaches more ids or rows than the policy allows is left
 //! to a person to decide about.
 //!
-//! People whom holds are on are looked for in the same passes: a request that would take what is theirs waits.
+//! People whom holds are on are looked for in the same passes, and those whose requests a person has put on
+//! hold: a request that would take what is theirs waits.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use object_store::ObjectStore;
 
-use super::request::{OpenRequest, Reached};
+use super::request::{OpenRequest, Reached, Waiting};
 use crate::lake::facts::{Facts, Places};
 use crate::lake::hold::HeldPeople;
 use crate::lake::search::{FileHits, search};
@@ -70,69 +71,20 @@ pub struct Reach {
     pub tables: BTreeMap<String, Vec<FileHits>>,
     /// The same of people whom holds are on.
     pub held: BTreeMap<String, Vec<FileHits>>,
+    /// By number of the subject: what they would lose, by table, also where that is left to a person.
+    found: Vec<BTreeMap<String, Reached>>,
     /// By request: why it is left to a person.
-    pub left_out: BTreeMap<String, Excess>,
-}
-
-/// Why a person has to look at a request first.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Excess {
-    /// It would hit more rows than it may.
-    Rows {
-        /// So many.
-        rows: u64,
-        /// So many it may.
-        most: u64,
-    },
-    /// More linked ids than these.
-    Links {
-        /// So many there may be.
-        most: u64,
-    },
-    /// Something of it is a person's whom a hold is on.
-    Held {
-        /// The hold.
-        hold: String,
-    },
-}
-
-impl fmt::Display for Excess {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Rows { rows, most } => write!(
-                formatter,
-                "it would hit {rows} rows, more than {most} (max_rows_per_subject): the identifier may be \
-                 mistyped, or shared by many"
-            ),
-            Self::Links { most } => write!(
-                formatter,
-                "links lead to more than {most} ids (max_linked_ids), so they may lead to other people: look at \
-                 `links` in the policies"
-            ),
-            Self::Held { hold } => write!(
-                formatter,
-                "hold {hold} is on the person, or on somebody in the same rows"
-            ),
-        }
-    }
-}
-
-impl Excess {
-    /// What to tell people of the request called `id`.
-    pub fn finding(&self, id: &str) -> String {
-        let remedy = match self {
-            Self::Rows { rows, .. } => format!(
-                "; `erase confirm {id} --rows {rows}` if it is right, else `erase cancel {id}`"
-            ),
-            Self::Links { .. } | Self::Held { .. } => String::new(),
-        };
-        format!("erasure request {id} is not carried out: {self}{remedy}")
-    }
+    pub left_out: BTreeMap<String, Waiting>,
 }
 
 impl Reach {
-    /// What the subject of this number would lose, by table.
-    pub fn of(&self, number: usize) -> BTreeMap<String, Reached> {
+    /// What the subject of this number would lose, by table, also where that is left to a person.
+    pub fn of(&self, number: usize) -> &BTreeMap<String, Reached> {
+        static NOTHING: BTreeMap<String, Reached> = BTreeMap::new();
+        self.found.get(number).unwrap_or(&NOTHING)
+    }
+
+    fn count(&self, number: usize) -> BTreeMap<String, Reached> {
         let mut reached: BTreeMap<String, Reached> = BTreeMap::new();
         for (name, files) in &self.tables {
             for file in files {
@@ -155,21 +107,22 @@ impl Reach {
         }
     }
 
-    /// Takes the rows of subjects from the number `first` on, who are held, out of the others'. Answers with
-    /// the others of whom a row is also theirs: by number, whose.
-    fn part_held(&mut self, first: u32) -> BTreeMap<u32, u32> {
+    /// Takes the rows of subjects of the numbers `held`, and of all after them, whom requests on hold are
+    /// about, out of the others'. Answers with the others of whom a row is also theirs: by number, whose.
+    fn part_held(&mut self, held: Range<u32>) -> BTreeMap<u32, u32> {
+        let first = held.start;
         let mut shared = BTreeMap::new();
         for (name, files) in &mut self.tables {
             for hits in files.iter().flat_map(|file| file.groups.values()) {
                 for same_row in hits.chunk_by(|one, other| one.row == other.row) {
-                    let Some(held) = same_row.iter().find(|hit| hit.subject >= first) else {
+                    let Some(keeper) = same_row.iter().find(|hit| hit.subject >= first) else {
                         continue;
                     };
                     let others = same_row.iter().filter(|hit| hit.subject < first);
-                    shared.extend(others.map(|hit| (hit.subject, held.subject)));
+                    shared.extend(others.map(|hit| (hit.subject, keeper.subject)));
                 }
             }
-            let theirs = narrowed(files, |subject| subject >= first);
+            let theirs = narrowed(files, |subject| held.contains(&subject));
             self.held.insert(name.clone(), theirs);
             *files = narrowed(files, |subject| subject < first);
         }
@@ -201,8 +154,11 @@ pub async fn close(
     held: &mut HeldPeople,
 ) -> Result<Reach, TableError> {
     let mut subjects: Vec<Subject> = requests.iter().map(|open| open.subject(policy)).collect();
-    let first_held = u32::try_from(subjects.len()).unwrap_or(u32::MAX);
+    let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    let first_held = number(subjects.len());
     subjects.extend(held.subjects.iter().cloned());
+    let held_numbers = first_held..number(subjects.len());
+    subjects.extend(held.asked.iter().map(|(_, subject)| subject.clone()));
     let mut reach = Reach::default();
     let mut too_many: BTreeSet<u32> = BTreeSet::new();
     let known = subjects
@@ -230,33 +186,32 @@ pub async fn close(
                 }
             }
         }
-        for (number, subject) in (0..first_held).zip(&subjects) {
-            if subject.linked.len() as u64 > policy.max_linked_ids && too_many.insert(number) {
+        for (number, subject) in (0..).zip(&subjects) {
+            let may_go_on = held_numbers.contains(&number)
+                || subject.linked.len() as u64 <= policy.max_linked_ids;
+            if !may_go_on && too_many.insert(number) {
                 new.retain(|id| !subject.linked.contains(id));
             }
         }
         sought = new;
         is_first = false;
     }
-    held.subjects = subjects.split_off(requests.len());
-    let shared = reach.part_held(first_held);
-    for (number, (open, subject)) in requests.iter_mut().zip(subjects).enumerate() {
-        let number_in_hits = u32::try_from(number).unwrap_or(u32::MAX);
-        let holder = shared
-            .get(&number_in_hits)
-            .map(|holder| (holder - first_held) as usize);
-        let keeper = holder
-            .or_else(|| held.same_person(&subject))
-            .and_then(|holder| held.holds.get(holder));
-        let excess = match keeper {
-            Some(keeper) => Some(Excess::Held {
-                hold: keeper.clone(),
-            }),
-            None => excess(open, &reach.of(number), &subject, policy),
-        };
-        if let Some(why) = excess {
-            reach.left_out.insert(open.request.id.clone(), why);
-            too_many.insert(number_in_hits);
+    let mut kept = subjects.split_off(requests.len());
+    kept.truncate(held.subjects.len());
+    held.subjects = kept;
+    let shared = reach.part_held(held_numbers);
+    reach.found = (0..requests.len())
+        .map(|number| reach.count(number))
+        .collect();
+    for (number, (open, subject)) in (0..).zip(requests.iter_mut().zip(subjects)) {
+        let in_same_row = shared.get(&number).map(|keeper| keeper - first_held);
+        let keeper = in_same_row.and_then(|keeper| waiting_for(held, keeper as usize));
+        let keeper = keeper.or_else(|| waiting_for_same(held, &subject));
+        let found = reach.of(number as usize);
+        open.waiting = keeper.or_else(|| excess(open, found, &subject, policy));
+        if let Some(why) = &open.waiting {
+            reach.left_out.insert(open.request.id.clone(), why.clone());
+            too_many.insert(number);
         } else {
             open.linked = subject.linked;
         }
@@ -265,19 +220,38 @@ pub async fn close(
     Ok(reach)
 }
 
+/// Why a request waits for what is the `number`th held person's, those with requests on hold after the others.
+fn waiting_for(held: &HeldPeople, number: usize) -> Option<Waiting> {
+    if let Some(hold) = held.holds.get(number) {
+        let hold = hold.clone();
+        return Some(Waiting::Hold { hold });
+    }
+    let (request, _) = held.asked.get(number - held.holds.len())?;
+    let request = request.clone();
+    Some(Waiting::Request { request })
+}
+
+/// Why a request waits for a held person whom an identifier names that names `subject` too.
+fn waiting_for_same(held: &HeldPeople, subject: &Subject) -> Option<Waiting> {
+    let asked = held.asked.iter().map(|(_, subject)| subject);
+    let mut people = held.subjects.iter().chain(asked);
+    let number = people.position(|one| !one.named.is_disjoint(&subject.named))?;
+    waiting_for(held, number)
+}
+
 fn excess(
     open: &OpenRequest,
     reached: &BTreeMap<String, Reached>,
     subject: &Subject,
     policy: &ErasurePolicy,
-) -> Option<Excess> {
+) -> Option<Waiting> {
     let most = policy.max_linked_ids;
     if subject.linked.len() as u64 > most {
-        return Some(Excess::Links { most });
+        return Some(Waiting::Links { most });
     }
     let rows: u64 = reached.values().map(|table| table.rows).sum();
     let most = open.request.max_rows(policy);
-    (rows > most).then_some(Excess::Rows { rows, most })
+    (rows > most).then_some(Waiting::Rows { rows, most })
 }
 
 /// Adds what a later pass found to what is known.

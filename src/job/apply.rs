@@ -12,7 +12,7 @@ use super::remember::remember;
 use crate::audit::report::{DatasetReport, RunReport};
 use crate::compaction;
 use crate::curation;
-use crate::erasure::request::{Erased, OpenRequest};
+use crate::erasure::request::{Erased, OpenRequest, Waiting};
 use crate::lake::error::S3Error;
 use crate::lake::facts::{Facts, FactsError, Grace, TableFacts};
 use crate::lake::hold::{self, Hold};
@@ -74,8 +74,8 @@ struct Night<'a> {
     holds: &'a [Hold],
     /// By dataset, raw objects that nobody has agreed to trim.
     waiting: BTreeMap<String, u64>,
-    /// Requests that a person has to look at first.
-    left_out: BTreeSet<String>,
+    /// Requests that turned out to be a person's to look at first.
+    left_out: BTreeMap<String, Waiting>,
     /// Whether subjects have ids that the plan did not know.
     has_new_links: bool,
     failed: BTreeSet<String>,
@@ -98,6 +98,7 @@ pub async fn apply(
         requests,
         last,
         held: _,
+        suppression: _,
         blocked,
     } = &planned;
     let mut night = Night {
@@ -110,7 +111,7 @@ pub async fn apply(
         facts,
         holds: &plan.holds,
         waiting: BTreeMap::new(),
-        left_out: BTreeSet::new(),
+        left_out: BTreeMap::new(),
         has_new_links: false,
         failed: BTreeSet::new(),
         incomplete: BTreeSet::new(),
@@ -126,6 +127,7 @@ pub async fn apply(
         night.step(step).await;
     }
     night.conclude_erasures().await;
+    night.note_waiting().await;
     let certify: Vec<&Step> = plan.steps.iter().filter(is_certify).collect();
     night.certify(&certify).await;
     let after = night.count_survivors(facts).await?;

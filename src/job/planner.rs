@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use super::{copies, uploads};
 use crate::compaction;
 use crate::curation::{self, CurationError};
-use crate::erasure::{self, inbox, request};
+use crate::erasure::{self, Reach, inbox, request};
 use crate::lake::discovery::Look;
 use crate::lake::error::S3Error;
 use crate::lake::facts::{Facts, FactsError, Places};
@@ -18,6 +18,7 @@ use crate::lake::hold::{self, HeldPeople, Hold, HoldError};
 use crate::lake::key::{Key, KeyError};
 use crate::lake::last_run::LastRun;
 use crate::lake::s3::{ObjectVersion, ReadS3};
+use crate::lake::subject::{Subject, Suppression, SuppressionError};
 use crate::plan::{Due, Guard, Plan, RequestReport, guards, named_raw, seen};
 use crate::policy::Policies;
 use crate::retention::{self, Blocked, RetentionError, lifecycle};
@@ -40,6 +41,9 @@ pub enum PlanError {
     /// The requests.
     #[error("{0}")]
     Requests(#[from] RequestError),
+    /// Who may not come back.
+    #[error("{0}")]
+    Suppression(#[from] SuppressionError),
     /// The curated tables.
     #[error("{0}")]
     Curation(#[from] CurationError),
@@ -56,6 +60,8 @@ pub struct Planned {
     pub requests: Vec<OpenRequest>,
     /// Whom holds are on.
     pub held: Arc<HeldPeople>,
+    /// Who may not come back.
+    pub suppression: Arc<Suppression>,
     /// What the last run saw.
     pub last: Option<LastRun>,
     /// From when on what cannot leave tonight can.
@@ -92,8 +98,10 @@ pub async fn plan(
 ) -> Result<Planned, PlanError> {
     let places = Places::new(&policies.lake.location);
     let holds = hold::active(s3, &places).await.map_err(HoldError::from)?;
+    let suppression = Suppression::load(s3, &places.system("erasure/suppression/"), key).await?;
     let mut asked = Asked::read(s3, policies, &holds, key, now).await?;
     let mut held = HeldPeople::of(&holds, &policies.lake.erasure, key)?;
+    held.asked = std::mem::take(&mut asked.on_hold);
     let look = Look {
         now,
         rules: &hold::rules(&policies.digest, &holds),
@@ -104,6 +112,7 @@ pub async fn plan(
     let facts = Facts::gather(s3, policies, &look).await?;
     let reach = erasure::reach(s3, policies, &facts, &mut asked.requests, &mut held).await?;
     inbox::note_preview(&mut asked.requests, &reach);
+    asked.note_waiting(&reach);
     let raw_rules = retention::raw_rules(s3, policies, &facts, now).await?;
     let lake = &policies.lake.location;
     let spared = retention::spared(s3, lake, &raw_rules, &holds, &held, &reach.held).await?;
@@ -154,6 +163,7 @@ pub async fn plan(
         facts,
         requests: asked.requests,
         held: Arc::new(held),
+        suppression: Arc::new(suppression),
         last,
         blocked: blocked.due,
     };
@@ -195,6 +205,8 @@ struct Asked {
     reports: Vec<RequestReport>,
     /// Those that wait, each with the holds for which it does.
     put_off: BTreeMap<String, BTreeSet<String>>,
+    /// Whom requests are about that a person has put on hold, with the request.
+    on_hold: Vec<(String, Subject)>,
     inbox: Inbox,
     /// Older versions of closed requests, with sealed identifiers in them.
     sealed_remains: Vec<ObjectVersion>,
@@ -225,16 +237,30 @@ impl Asked {
         let put_off = put_off
             .map(|request| (request.id.clone(), request.kept_by.clone()))
             .collect();
-        let mut requests = request::open(filed, &in_force, key, now)?;
+        let mut requests = request::open(filed.clone(), &in_force, key, now)?;
         let inbox = inbox::read(s3, policies, key, &ids, now).await?;
         requests.extend(inbox.requests.iter().cloned());
+        // Nobody is asked for the key to compare with what is not there.
+        let on_hold = if requests.is_empty() {
+            Vec::new()
+        } else {
+            request::on_hold(filed, key)?
+        };
         Ok(Self {
             requests,
             reports,
             put_off,
+            on_hold: request::subjects(&on_hold, &policies.lake.erasure),
             inbox,
             sealed_remains: request::sealed_remains(s3, &places).await?,
         })
+    }
+
+    fn note_waiting(&mut self, reach: &Reach) {
+        for report in &mut self.reports {
+            let why = reach.left_out.get(&report.id);
+            report.waits = why.map(ToString::to_string);
+        }
     }
 }
 

@@ -17,6 +17,9 @@ pub struct RequestReport {
     /// Whether that is over.
     #[serde(default)]
     pub overdue: bool,
+    /// Why it is not carried out, if it is left to a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits: Option<String>,
 }
 
 impl fmt::Display for RequestReport {
@@ -28,6 +31,10 @@ impl fmt::Display for RequestReport {
             self.state,
             self.deadline.format("%Y-%m-%d"),
             if self.overdue { ", OVERDUE" } else { "" }
-        )
+        )?;
+        match &self.waits {
+            Some(why) => write!(formatter, ", waits: {why}"),
+            None => Ok(()),
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::fs;
 use serde_json::Value;
 
 use crate::support::events::{ADA, BOB, small_lake};
+use crate::support::lake::LAKE_BUCKET;
 use crate::support::{Lake, NOW, tables, traces};
 
 fn listed(lake: &Lake, now: &str) -> Vec<Value> {
@@ -171,8 +172,10 @@ fn another_key_than_the_one_that_sealed_is_noticed() {
     let add = ["erase", "add", "--identifier", &format!("user_id={BOB}")];
     lake.command(NOW, &add).expect_exit(7).does_not_mention(BOB);
     lake.command(NOW, &["run"]).expect_exit(7);
+    lake.command(NOW, &["plan"]).expect_exit(7);
     fs::remove_file(lake.dir().join("lakewarden.key")).unwrap();
     lake.command(NOW, &["run"]).expect_exit(7);
+    lake.command(NOW, &["plan"]).expect_exit(7);
 }
 
 #[test]
@@ -210,4 +213,133 @@ fn every_plan_and_report_tells_open_requests_and_overdue_ones_first() {
         told(&report["requests"]),
         [("held".into(), true), ("certified".into(), false)]
     );
+}
+
+/// What a command says of one request, on a line of its own.
+fn line(lake: &Lake, arguments: &[&str], id: &str) -> String {
+    let told = lake.command(NOW, arguments).stdout;
+    let mut lines = told.lines();
+    let line = lines.find(|line| line.contains(id) && line.contains("received"));
+    line.unwrap_or_else(|| panic!("{told}")).to_owned()
+}
+
+#[test]
+fn a_held_request_stops_others_for_the_same_person() {
+    let lake = small_lake();
+    lake.run(NOW);
+    let before = tables::all_rows(&lake);
+    let first = lake.request_erasure(NOW, &format!("user_id={ADA}"));
+    let hold = ["erase", "hold", &first, "--reason", "is it really her?"];
+    lake.command(NOW, &hold).expect_exit(0);
+    let again = ["erase", "add", "--identifier", &format!("user_id={ADA}")];
+    let told = lake.command(NOW, &again);
+    told.expect_exit(0).does_not_mention(ADA);
+    let why = format!("request {first} is on hold");
+    assert!(told.stderr.contains(&why), "{}", told.stderr);
+    lake.request_erasure(NOW, &format!("user_id={BOB}"));
+    let second = listed(&lake, NOW)
+        .iter()
+        .map(|one| one["id"].as_str().unwrap().to_owned())
+        .find(|id| told.stdout.contains(id))
+        .unwrap();
+    for command in [&["plan"][..], &["erase", "list"]] {
+        let line = line(&lake, command, &second);
+        assert!(line.contains("waits") && line.contains(&why), "{line}");
+    }
+    lake.run(NOW);
+    let mut hers = before;
+    for rows in hers.values_mut() {
+        rows.retain(|row| row.is_of(ADA));
+    }
+    assert_eq!(tables::all_rows(&lake), hers);
+    lake.command(NOW, &["erase", "release", &first])
+        .expect_exit(0);
+    let line = line(&lake, &["erase", "list"], &second);
+    assert!(line.contains("the next run erases"), "{line}");
+    lake.run(NOW);
+    assert_eq!(lake.request_states(NOW), ["certified"; 3]);
+}
+
+#[test]
+fn what_waits_for_a_person_says_so_and_what_it_would_hit() {
+    let lake = small_lake();
+    lake.run(NOW);
+    let cap = "erasure: { max_rows_per_subject: 5 }\nkey:";
+    lake.change_policy("lake.yaml", "key:", cap);
+    let file = format!("user_id\n{BOB}\n");
+    let filed = lake.command_with(NOW, &["erase", "add", "--file", "-"], &file);
+    filed.expect_exit(0);
+    let id = listed(&lake, NOW)[0]["id"].as_str().unwrap().to_owned();
+    let why = "waits: it would hit 12 rows, more than 5";
+    for command in [
+        &["erase", "list"][..],
+        &["erase", "show", &id],
+        &["plan"],
+        &["run"],
+    ] {
+        let line = line(&lake, command, &id);
+        assert!(line.contains(why), "{line}");
+    }
+    let rows = |text: &str| text.contains("cart: 3 rows on") && !text.contains("no rows");
+    assert!(rows(&filed.stdout), "{}", filed.stdout);
+    let details = lake.command(NOW, &["erase", "show", &id]).stdout;
+    assert!(rows(&details), "{details}");
+    let confirmed = lake.command(NOW, &["erase", "confirm", &id, "--rows", "12"]);
+    assert!(
+        confirmed.stdout.contains("the next run erases"),
+        "{}",
+        confirmed.stdout
+    );
+    // What a run finds out is told as well.
+    lake.change_policy("lake.yaml", "erasure: { ", "erasure: { max_linked_ids: 1, ");
+    lake.run(NOW);
+    let line = line(&lake, &["erase", "list"], &id);
+    assert!(line.contains("waits: links lead to"), "{line}");
+}
+
+#[test]
+fn a_request_for_somebody_under_a_hold_is_filed_and_says_that_it_waits() {
+    let lake = small_lake();
+    lake.run(NOW);
+    let place = [
+        "hold",
+        "add",
+        "--identifier",
+        &format!("user_id={ADA}"),
+        "--reason",
+        "litigation",
+        "--owner",
+        "Legal",
+        "--review",
+        "2027-01-31",
+        "--output",
+        "json",
+    ];
+    let hold = lake.command(NOW, &place).json()[0]["id"].clone();
+    let hold = hold.as_str().unwrap();
+    let id = lake.request_erasure(NOW, &format!("user_id={ADA}"));
+    let waits = format!("waits: hold {hold} is on the person");
+    let told = line(&lake, &["erase", "show", &id], &id);
+    assert!(told.contains(&waits), "{told}");
+    let details = lake.command(NOW, &["erase", "show", &id]).stdout;
+    assert!(details.contains("cart: 2 rows on 2 day(s)"), "{details}");
+    let lift = ["hold", "lift", hold, "--reason", "settled"];
+    lake.command(NOW, &lift).expect_exit(0);
+    let told = line(&lake, &["erase", "list"], &id);
+    assert!(told.contains("the next run erases"), "{told}");
+}
+
+#[test]
+fn a_reason_does_not_name_the_subject() {
+    let lake = small_lake();
+    let id = lake.request_erasure(NOW, &format!("user_id={ADA}"));
+    let reason = format!("a mail from {ADA}");
+    for verb in ["hold", "extend", "cancel", "reject"] {
+        let decide = ["erase", verb, &id, "--reason", &reason];
+        let refused = lake.command(NOW, &decide);
+        refused.expect_exit(2).does_not_mention(ADA);
+        assert!(refused.stderr.contains("--reason"), "{}", refused.stderr);
+    }
+    assert_eq!(lake.request_states(NOW), ["received"]);
+    assert!(traces::mentioning(&lake.s3().join(LAKE_BUCKET).join("system"), ADA).is_empty());
 }

@@ -5,13 +5,15 @@ use std::path::PathBuf;
 
 use chrono::NaiveDate;
 
-use super::list::{Listed, Shown};
+use super::filed::Filed;
+use super::list::Listed;
 use super::writer;
 use crate::cli::open::Opened;
 use crate::cli::{Exit, Failure, Global};
 use crate::erasure;
 use crate::erasure::filing::{self, Handed};
-use crate::erasure::request::{self, Filing, OpenRequest, Request, Written};
+use crate::erasure::inbox;
+use crate::erasure::request::{Filing, OpenRequest, Request, Waiting, Written};
 use crate::lake::facts::Places;
 use crate::lake::key::{Key, KeyError};
 use crate::lake::s3::WriteS3;
@@ -50,33 +52,27 @@ pub struct Add {
 pub async fn main(global: &Global, lake: &Opened, add: &Add) -> Result<(), Failure> {
     let handed = handed(lake, add)?;
     let key = lake.key().map_err(Failure::from_error)?;
-    refuse_other_key(lake, &key).await?;
+    let filed = Filed::read(lake).await?;
+    refuse_other_key(&filed, &key)?;
     let mut requests = Vec::with_capacity(handed.len());
     for handed in handed {
         requests.push(new(lake, &key, handed, add)?);
     }
     let reader = lake.reader();
-    let reach = erasure::reach_unfiled(&reader, &lake.policies, &mut requests).await;
+    let mut held = filed.held(lake, &key)?;
+    let reach = erasure::reach_unfiled(&reader, &lake.policies, &mut requests, &mut held).await;
     let reach = reach.map_err(Failure::from_error)?;
     if let (None, Some(why)) = (&add.file, reach.left_out.values().next()) {
-        return Err(Failure::new(
-            Exit::Confirm,
-            why.to_string(),
-            "nothing was filed; give `--confirm-rows` with that number if it is right",
-        ));
+        refuse_excess(why)?;
     }
     for (id, why) in &reach.left_out {
         crate::cli::say(&why.finding(id));
     }
-    for (number, open) in requests.iter_mut().enumerate() {
-        open.request.preview = reach.of(number);
-        open.request.linked_ids = open.linked.len() as u64;
-    }
+    inbox::note_preview(&mut requests, &reach);
     if !add.preview {
         file(lake, &requests).await?;
     }
-    let now = lake.clock.now();
-    let shown = requests.iter().map(|open| Shown::whole(&open.request, now));
+    let shown = requests.iter().map(|open| filed.whole(&open.request));
     crate::cli::print(global, &Listed(shown.collect()))
 }
 
@@ -104,19 +100,28 @@ fn new(lake: &Opened, key: &Key, handed: Handed, add: &Add) -> Result<OpenReques
         written: handed.written,
         linked: std::collections::BTreeSet::new(),
         etag: String::new(),
+        waiting: None,
     })
 }
 
+/// What looks mistyped is not filed; what waits for a hold is, for its month has begun.
+fn refuse_excess(why: &Waiting) -> Result<(), Failure> {
+    let hint = match why {
+        Waiting::Rows { .. } => {
+            "nothing was filed; give `--confirm-rows` with that number if it is right"
+        }
+        Waiting::Links { .. } => {
+            "nothing was filed; with `--file` it is, and waits until the policies are mended"
+        }
+        Waiting::Hold { .. } | Waiting::Request { .. } => return Ok(()),
+    };
+    Err(Failure::new(Exit::Confirm, why.to_string(), hint))
+}
+
 /// What is sealed with another key could not be carried out.
-async fn refuse_other_key(lake: &Opened, key: &Key) -> Result<(), Failure> {
-    let places = Places::new(&lake.policies.lake.location);
-    let all = request::all(&lake.reader(), &places).await;
+fn refuse_other_key(filed: &Filed, key: &Key) -> Result<(), Failure> {
     let mark = key.mark().map_err(Failure::from_error)?;
-    match all
-        .map_err(Failure::from_error)?
-        .iter()
-        .find(|(other, _)| other.key != mark)
-    {
+    match filed.requests.iter().find(|(other, _)| other.key != mark) {
         Some((other, _)) => {
             let changed = KeyError::Changed(format!("erasure request {}", other.id));
             Err(Failure::from_error(changed))

@@ -4,7 +4,7 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use super::find;
+use super::filed::Filed;
 use crate::audit::log::AuditLog;
 use crate::cli::open::Opened;
 use crate::cli::{Exit, Failure, say};
@@ -27,7 +27,7 @@ pub struct Certificate {
 }
 
 pub async fn main(lake: &Opened, asked: &Certificate) -> Result<(), Failure> {
-    let (request, _) = find(lake, &asked.id).await?;
+    let (request, _) = Filed::read(lake).await?.find(&asked.id)?;
     if request.state != State::Certified {
         return Err(Failure::usage(
             format!(

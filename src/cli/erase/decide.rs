@@ -2,10 +2,11 @@
 
 use chrono::{DateTime, Utc};
 
-use super::list::{Listed, Shown};
-use super::{find, writer};
+use super::filed::Filed;
+use super::list::Listed;
+use super::writer;
 use crate::cli::open::Opened;
-use crate::cli::{Failure, Global};
+use crate::cli::{Failure, Global, say};
 use crate::erasure::request::{self, Acknowledged, Request, RequestError};
 use crate::lake::facts::Places;
 
@@ -50,10 +51,7 @@ pub struct Acknowledge {
 }
 
 pub async fn hold(global: &Global, lake: &Opened, hold: &Reasoned) -> Result<(), Failure> {
-    change(global, lake, &hold.id, |request, now| {
-        request.hold(&hold.reason, now)
-    })
-    .await
+    decide(global, lake, hold, Request::hold).await
 }
 
 pub async fn release(global: &Global, lake: &Opened, id: &str) -> Result<(), Failure> {
@@ -61,27 +59,15 @@ pub async fn release(global: &Global, lake: &Opened, id: &str) -> Result<(), Fai
 }
 
 pub async fn cancel(global: &Global, lake: &Opened, cancel: &Reasoned) -> Result<(), Failure> {
-    let reason = &cancel.reason;
-    change(global, lake, &cancel.id, |request, now| {
-        request.cancel(reason, now)
-    })
-    .await
+    decide(global, lake, cancel, Request::cancel).await
 }
 
 pub async fn reject(global: &Global, lake: &Opened, reject: &Reasoned) -> Result<(), Failure> {
-    let basis = &reject.reason;
-    change(global, lake, &reject.id, |request, now| {
-        request.reject(basis, now)
-    })
-    .await
+    decide(global, lake, reject, Request::reject).await
 }
 
 pub async fn extend(global: &Global, lake: &Opened, extend: &Reasoned) -> Result<(), Failure> {
-    let reason = &extend.reason;
-    change(global, lake, &extend.id, |request, now| {
-        request.extend(reason, now)
-    })
-    .await
+    decide(global, lake, extend, Request::extend).await
 }
 
 pub async fn confirm(global: &Global, lake: &Opened, confirm: &Confirm) -> Result<(), Failure> {
@@ -96,7 +82,7 @@ pub async fn acknowledge(
     lake: &Opened,
     told: &Acknowledge,
 ) -> Result<(), Failure> {
-    let (request, _) = find(lake, &told.id).await?;
+    let (request, _) = Filed::read(lake).await?.find(&told.id)?;
     let names: Vec<&str> = request
         .recipients
         .iter()
@@ -124,6 +110,40 @@ pub async fn acknowledge(
     .await
 }
 
+/// Decides about a request for a reason.
+async fn decide(
+    global: &Global,
+    lake: &Opened,
+    reasoned: &Reasoned,
+    how: impl FnOnce(&mut Request, &str, DateTime<Utc>) -> Result<(), RequestError>,
+) -> Result<(), Failure> {
+    let reason = &reasoned.reason;
+    let (request, _) = Filed::read(lake).await?.find(&reasoned.id)?;
+    if request.sealed.is_some() {
+        // A request that nobody can open any more may still be closed.
+        let key = lake.key().map_err(RequestError::from);
+        match key.and_then(|key| request.secrets(&key)) {
+            Ok((written, _)) if written.is_named_in(reason) => return Err(names_the_person()),
+            Ok(_) => {}
+            Err(error) => say(&format!(
+                "warning: nobody can tell whether `--reason` names the person: {error}"
+            )),
+        }
+    }
+    change(global, lake, &reasoned.id, |request, now| {
+        how(request, reason, now)
+    })
+    .await
+}
+
+/// Why a reason is not kept.
+pub fn names_the_person() -> Failure {
+    Failure::usage(
+        "an identifier of the person stands in what is kept and shown, and not sealed: `--reason` or `--owner`",
+        "nothing was changed; say it without the identifier",
+    )
+}
+
 /// Changes a request in the lake and shows it. Once it is closed nothing that it sealed stays.
 async fn change(
     global: &Global,
@@ -131,7 +151,8 @@ async fn change(
     id: &str,
     decide: impl FnOnce(&mut Request, DateTime<Utc>) -> Result<(), RequestError>,
 ) -> Result<(), Failure> {
-    let (mut request, etag) = find(lake, id).await?;
+    let filed = Filed::read(lake).await?;
+    let (mut request, etag) = filed.find(id)?;
     let now = lake.clock.now();
     decide(&mut request, now).map_err(|error| Failure::usage(error.to_string(), ""))?;
     let s3 = writer(lake).await?;
@@ -142,5 +163,5 @@ async fn change(
         let forgotten = request::forget_older_versions(&s3, &places, id).await;
         forgotten.map_err(Failure::from_error)?;
     }
-    crate::cli::print(global, &Listed(vec![Shown::whole(&request, now)]))
+    crate::cli::print(global, &Listed(vec![filed.whole(&request)]))
 }

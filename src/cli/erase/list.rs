@@ -5,11 +5,12 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 
-use super::find;
+use super::filed::Filed;
 use crate::cli::open::Opened;
 use crate::cli::{Failure, Global};
-use crate::erasure::request::{self, Decision, Filing, Passed, Reached, Recipient, Request, State};
-use crate::lake::facts::Places;
+use crate::erasure::request::{
+    Decision, Filing, Passed, Reached, Recipient, Request, State, Waiting,
+};
 
 /// Arguments of `erase list`.
 #[derive(Debug, clap::Args)]
@@ -20,21 +21,20 @@ pub struct List {
 }
 
 pub async fn main(global: &Global, lake: &Opened, list: &List) -> Result<(), Failure> {
-    let places = Places::new(&lake.policies.lake.location);
-    let mut all = request::all(&lake.reader(), &places)
-        .await
-        .map_err(Failure::from_error)?;
-    all.retain(|(request, _)| request.state.is_open() || !list.open);
-    all.sort_by_key(|(request, _)| (!request.state.is_open(), request.deadline));
-    let now = lake.clock.now();
-    let shown = all.iter().map(|(request, _)| Shown::of(request, now));
+    let filed = Filed::read(lake).await?;
+    let requests = filed.requests.iter().map(|(request, _)| request);
+    let mut listed: Vec<&Request> = requests
+        .filter(|request| request.state.is_open() || !list.open)
+        .collect();
+    listed.sort_by_key(|request| (!request.state.is_open(), request.deadline));
+    let shown = listed.into_iter().map(|request| filed.line(request));
     crate::cli::print(global, &Listed(shown.collect()))
 }
 
 pub async fn show(global: &Global, lake: &Opened, id: &str) -> Result<(), Failure> {
-    let (request, _) = find(lake, id).await?;
-    let shown = Shown::whole(&request, lake.clock.now());
-    crate::cli::print(global, &Listed(vec![shown]))
+    let filed = Filed::read(lake).await?;
+    let (request, _) = filed.find(id)?;
+    crate::cli::print(global, &Listed(vec![filed.whole(&request)]))
 }
 
 /// A request as it is shown: nothing of the subject.
@@ -47,6 +47,12 @@ pub struct Shown {
     erased_at: Option<DateTime<Utc>>,
     certified_at: Option<DateTime<Utc>>,
     overdue: bool,
+    /// Why the next run does not carry it out, if it does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waits: Option<Waiting>,
+    /// Whether anything is held.
+    #[serde(skip)]
+    holds: bool,
     #[serde(flatten)]
     filing: Filing,
     recipients: Vec<Recipient>,
@@ -66,9 +72,11 @@ struct Details {
 }
 
 impl Shown {
-    /// As a line of a list.
-    pub fn of(request: &Request, now: DateTime<Utc>) -> Self {
+    /// As a line of a list. `waits`: why it is not carried out; `holds`: whether any are in force.
+    pub fn of(request: &Request, waits: Option<Waiting>, holds: bool, now: DateTime<Utc>) -> Self {
         Self {
+            waits,
+            holds,
             overdue: request.is_overdue(now),
             id: request.id.clone(),
             state: request.state,
@@ -83,7 +91,8 @@ impl Shown {
     }
 
     /// With all that is known of it.
-    pub fn whole(request: &Request, now: DateTime<Utc>) -> Self {
+    #[must_use]
+    pub fn with_details(self, request: &Request) -> Self {
         Self {
             details: Some(Details {
                 preview: request.preview.clone(),
@@ -93,7 +102,7 @@ impl Shown {
                 extended: request.extended.clone(),
                 history: request.history.clone(),
             }),
-            ..Self::of(request, now)
+            ..self
         }
     }
 }
@@ -116,9 +125,17 @@ impl fmt::Display for Listed {
 }
 
 impl Shown {
+    fn next_run(&self) -> String {
+        match &self.waits {
+            Some(why) => format!("received, waits: {why}"),
+            None if self.holds => "received, the next run erases what no hold keeps".to_owned(),
+            None => "received, the next run erases".to_owned(),
+        }
+    }
+
     fn fmt_line(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match self.state {
-            State::Received => "received, the next run erases".to_owned(),
+            State::Received => self.next_run(),
             State::Planned => "planned, a run has begun".to_owned(),
             State::Erased => "erased, not certified yet".to_owned(),
             other => other.to_string(),

@@ -4,15 +4,15 @@
 mod add;
 mod certificate;
 mod decide;
+mod filed;
 mod list;
 mod verify;
 
 pub use add::written;
+pub use decide::names_the_person;
 
 use super::open::Opened;
 use super::{Failure, Global};
-use crate::erasure::request::{self, Request};
-use crate::lake::facts::Places;
 use crate::lake::lease::Lease;
 use crate::lake::s3::WriteS3;
 
@@ -75,22 +75,6 @@ pub async fn main(global: &Global, command: &Erase) -> Result<(), Failure> {
         Verb::Acknowledge(told) => decide::acknowledge(global, &lake, told).await,
         Verb::Certificate(asked) => certificate::main(&lake, asked).await,
     }
-}
-
-/// The request of that id, with its entity tag.
-async fn find(lake: &Opened, id: &str) -> Result<(Request, String), Failure> {
-    let places = Places::new(&lake.policies.lake.location);
-    let all = request::all(&lake.reader(), &places).await;
-    let found = all
-        .map_err(Failure::from_error)?
-        .into_iter()
-        .find(|(request, _)| request.id == id);
-    found.ok_or_else(|| {
-        Failure::usage(
-            format!("there is no erasure request {id}"),
-            "`erase list` shows all",
-        )
-    })
 }
 
 /// A writer, unless the clock went back since the last run.

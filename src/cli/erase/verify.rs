@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::add::written;
-use super::find;
+use super::filed::Filed;
 use crate::cli::open::Opened;
 use crate::cli::{Exit, Failure, Global};
 use crate::erasure::request::{OpenRequest, Request, Written};
@@ -32,7 +32,7 @@ fn share(text: &str) -> Result<f64, String> {
 }
 
 pub async fn main(global: &Global, lake: &Opened, arguments: &Verify) -> Result<(), Failure> {
-    let (request, etag) = find(lake, &arguments.id).await?;
+    let (request, etag) = Filed::read(lake).await?.find(&arguments.id)?;
     let open = opened(lake, arguments, request, etag)?;
     let is_closed = open.request.sealed.is_none();
     let quarry = quarry(&open, &lake.policies);
@@ -72,6 +72,7 @@ fn opened(
             written,
             linked,
             etag,
+            waiting: None,
         });
     }
     if arguments.identifier.is_empty() {
@@ -94,6 +95,7 @@ fn opened(
         written,
         linked: std::collections::BTreeSet::new(),
         etag,
+        waiting: None,
     })
 }
 

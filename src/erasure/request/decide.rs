@@ -42,6 +42,11 @@ impl Request {
         Ok(())
     }
 
+    /// Whether a person keeps runs from going on with it, and not a hold.
+    pub fn is_on_hold(&self) -> bool {
+        self.state == State::Held && self.kept_by.is_empty()
+    }
+
     /// Whether it was put off for holds of which one is not among those `in_force` any more.
     pub fn can_go_on(&self, in_force: &BTreeSet<String>) -> bool {
         self.state == State::Held && !self.kept_by.is_subset(in_force)

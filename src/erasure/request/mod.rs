@@ -7,6 +7,7 @@
 mod decide;
 mod state;
 mod store;
+mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,7 +22,8 @@ use crate::policy::ErasurePolicy;
 
 pub use crate::lake::subject::Written;
 pub use state::State;
-pub use store::{all, forget_older_versions, open, place, sealed_remains};
+pub use store::{all, forget_older_versions, on_hold, open, place, sealed_remains};
+pub use waiting::Waiting;
 
 /// GDPR Art. 12(3): one month, which people may extend.
 const MONTH: Months = Months::new(1);
@@ -139,6 +141,9 @@ pub struct Request {
     /// The holds for which runs have put it off: all that could go is gone.
     #[serde(default)]
     pub kept_by: BTreeSet<String>,
+    /// Why it was left to a person, when it was filed or by the last run.
+    #[serde(default)]
+    pub waiting: Option<Waiting>,
     /// What was said when it was filed.
     #[serde(default, flatten)]
     pub filing: Filing,
@@ -223,6 +228,8 @@ pub struct OpenRequest {
     pub linked: BTreeSet<Identifier>,
     /// The entity tag under which it was read.
     pub etag: String,
+    /// Why it is left to a person, as the lake is now.
+    pub waiting: Option<Waiting>,
 }
 
 /// What is sealed in a request.
@@ -267,6 +274,7 @@ impl Request {
             state: State::Received,
             decision: None,
             kept_by: BTreeSet::new(),
+            waiting: None,
             filing,
             confirmed_rows: None,
             preview: BTreeMap::new(),
@@ -330,6 +338,7 @@ impl Request {
     /// Takes the request into `state`.
     pub fn pass(&mut self, state: State, at: DateTime<Utc>) {
         self.state = state;
+        self.waiting = None;
         self.history.push(Passed { at, state });
         match state {
             State::Erased => self.erased_at = Some(at),
@@ -355,6 +364,7 @@ impl Request {
             state: self.state.to_string(),
             deadline: self.deadline,
             overdue: self.is_overdue(now),
+            waits: self.waiting.as_ref().map(ToString::to_string),
         }
     }
 
@@ -380,6 +390,12 @@ impl OpenRequest {
             until: self.request.until(),
         }
     }
+}
+
+/// Whom requests are about, with the request.
+pub fn subjects(requests: &[OpenRequest], policy: &ErasurePolicy) -> Vec<(String, Subject)> {
+    let subject = |open: &OpenRequest| (open.request.id.clone(), open.subject(policy));
+    requests.iter().map(subject).collect()
 }
 
 /// The identifiers as they may be shown.

@@ -93,18 +93,35 @@ pub fn open(
         }
     }
     unfinished.retain(|(request, _)| request.state.is_open() && request.state != State::Held);
-    if unfinished.is_empty() {
+    unseal(unfinished, key)
+}
+
+/// Of `all` requests those that a person has put on hold.
+pub fn on_hold(
+    mut all: Vec<(Request, String)>,
+    key: &dyn Fn() -> Result<Key, KeyError>,
+) -> Result<Vec<OpenRequest>, RequestError> {
+    all.retain(|(request, _)| request.is_on_hold());
+    unseal(all, key)
+}
+
+fn unseal(
+    sealed: Vec<(Request, String)>,
+    key: &dyn Fn() -> Result<Key, KeyError>,
+) -> Result<Vec<OpenRequest>, RequestError> {
+    if sealed.is_empty() {
         return Ok(Vec::new());
     }
     let key = key()?;
-    let mut requests = Vec::with_capacity(unfinished.len());
-    for (request, etag) in unfinished {
+    let mut requests = Vec::with_capacity(sealed.len());
+    for (request, etag) in sealed {
         let (written, linked) = request.secrets(&key)?;
         requests.push(OpenRequest {
             request,
             written,
             linked,
             etag,
+            waiting: None,
         });
     }
     Ok(requests)

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use super::{Night, StepError, Tonight};
 use crate::erasure::request::{OpenRequest, State};
 use crate::erasure::{self, DatasetErasure, Earlier, ErasureError, People};
+use crate::lake::error::S3ErrorKind;
 use crate::plan::{
     Abort, Action, Certify, Erase, EraseCurated, FileRequests, Identify, RequestReport, Step,
 };
@@ -33,7 +34,7 @@ impl Night<'_> {
         self.has_new_links = identified.has_new_links;
         for (id, why) in identified.left_out {
             self.report.findings.push(why.finding(&id));
-            self.left_out.insert(id);
+            self.left_out.insert(id, why);
         }
         Ok(())
     }
@@ -41,7 +42,7 @@ impl Night<'_> {
     /// The subjects of these requests, less those that a person has to look at first.
     fn people(&self, requests: &[String]) -> People {
         let mut ids = requests.to_vec();
-        ids.retain(|id| !self.left_out.contains(id));
+        ids.retain(|id| !self.left_out.contains_key(id));
         People::new(&self.requests, &ids, &self.policies.lake.erasure)
     }
 
@@ -127,6 +128,28 @@ impl Night<'_> {
                     open.request = request;
                     open.etag = etag;
                 }
+                Err(error) => self.report.failures.push(error.to_string()),
+            }
+        }
+    }
+
+    /// Keeps with requests why they are left to a person, for those who ask before the next run.
+    pub(super) async fn note_waiting(&mut self) {
+        for open in &mut self.requests {
+            let waiting = self.left_out.get(&open.request.id);
+            let waiting = waiting.or(open.waiting.as_ref());
+            let is_filed = !open.etag.is_empty();
+            let is_new = waiting != open.request.waiting.as_ref();
+            if !open.request.state.is_pending() || !is_filed || !is_new {
+                continue;
+            }
+            let mut request = open.request.clone();
+            request.waiting = waiting.cloned();
+            let updated = request.update(&self.site.s3, &self.site.places, &open.etag);
+            match updated.await {
+                Ok(etag) => (open.request, open.etag) = (request, etag),
+                // Somebody has decided about it meanwhile.
+                Err(error) if error.kind == S3ErrorKind::Precondition => {}
                 Err(error) => self.report.failures.push(error.to_string()),
             }
         }

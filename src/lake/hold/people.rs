@@ -58,7 +58,8 @@ impl HeldPerson {
         self.sealed = None;
     }
 
-    fn open(&self, id: &str, key: &Key) -> Result<Written, HoldError> {
+    /// Whom the hold called `id` is on.
+    pub fn open(&self, id: &str, key: &Key) -> Result<Written, HoldError> {
         if self.key != key.mark()? {
             return Err(KeyError::Changed(format!("hold {id}")).into());
         }
@@ -90,6 +91,9 @@ pub struct HeldPeople {
     pub holds: Vec<String>,
     /// In the same order, with what links led to.
     pub subjects: Vec<Subject>,
+    /// People about whom an erasure request is on hold, with that request: what is theirs is not erased, but
+    /// kept no longer than the rules say.
+    pub asked: Vec<(String, Subject)>,
 }
 
 impl HeldPeople {
@@ -119,15 +123,9 @@ impl HeldPeople {
         Ok(people)
     }
 
-    /// Whether there are none.
+    /// Whether holds are on none.
     pub fn is_nobody(&self) -> bool {
         self.subjects.is_empty()
-    }
-
-    /// The number of the one whom an identifier names that names `subject` too.
-    pub fn same_person(&self, subject: &Subject) -> Option<usize> {
-        let mut subjects = self.subjects.iter();
-        subjects.position(|held| !held.named.is_disjoint(&subject.named))
     }
 
     /// How one table's events name them.

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Identifier, canonical_text};
+use super::{Identifier, canonical_text, contains_token};
 use crate::policy::ErasurePolicy;
 
 /// Identifiers as people wrote them: kind and text. Its `Debug` does not show the texts.
@@ -34,5 +34,12 @@ impl Written {
             }
         };
         self.0.iter().map(identifier).collect()
+    }
+
+    /// Whether one of them stands in `text`, in any case.
+    pub fn is_named_in(&self, text: &str) -> bool {
+        let text = text.to_lowercase();
+        let mut identifiers = self.0.iter().map(|(_, id)| id.to_lowercase());
+        identifiers.any(|id| contains_token(text.as_bytes(), id.as_bytes()))
     }
 }
