@@ -75,6 +75,7 @@ impl Failure {
             self.hint = error.hint().map(str::to_owned);
             self.exit = match error.kind {
                 S3ErrorKind::Credentials
+                | S3ErrorKind::Clock
                 | S3ErrorKind::NoSuchBucket
                 | S3ErrorKind::AccessDenied
                 | S3ErrorKind::Region

@@ -13,14 +13,14 @@ mod apply;
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_lc_rs::digest::{SHA256, digest};
-use chrono::NaiveDate;
+use chrono::{NaiveDate, NaiveTime, TimeDelta};
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use crate::lake::facts::Facts;
 use crate::lake::hold::{Held, Hold};
 use crate::lake::tables::{Table, TableError};
 use crate::plan::{Action, Curate, Step};
-use crate::policy::{CuratedPolicy, Incremental, Policies, Span};
+use crate::policy::{CuratedPolicy, Incremental, Policies, RetentionPolicy, Span};
 
 pub use apply::{Curated, apply};
 
@@ -76,6 +76,22 @@ pub enum CurationError {
         input: String,
         /// How long that is kept.
         input_keep: Span,
+    },
+    /// A table whose days end later than those of what it is made from.
+    #[error(
+        "the days of curated table {table} are those of {zone}, and end later than those of its input {input} \
+         ({input_zone}): its oldest day would be made anew from what is left of that; write \
+         `zone: {input_zone}` under its `retention`, or keep it shorter"
+    )]
+    EndsLater {
+        /// The table.
+        table: String,
+        /// Where its days are counted.
+        zone: String,
+        /// The input.
+        input: String,
+        /// Where the input's are.
+        input_zone: String,
     },
     /// Tables that read each other.
     #[error("curated tables {0} read each other; break the circle")]
@@ -382,7 +398,7 @@ fn checked_inputs(
 ) -> Result<BTreeSet<String>, CurationError> {
     // Any day will do: of two calendar spans the longer one reaches further back from all of them.
     let today = NaiveDate::default();
-    let keep = policy.retention.keep;
+    let RetentionPolicy { keep, zone } = policy.retention;
     let inputs = inputs(policy)?;
     for input in &inputs {
         let curated = policies.curated.iter().find(|other| other.table == *input);
@@ -398,8 +414,26 @@ fn checked_inputs(
                 input_keep: retention.keep,
             });
         }
+        if ends_later(policy.retention, retention) {
+            return Err(CurationError::EndsLater {
+                table: policy.table.clone(),
+                zone: zone.to_string(),
+                input: input.clone(),
+                input_zone: retention.zone.to_string(),
+            });
+        }
     }
     Ok(inputs)
+}
+
+/// Whether at any hour something is kept by `table`'s rule that is not by `input`'s. Every third day of a year
+/// meets all that zones do to their clocks.
+fn ends_later(table: RetentionPolicy, input: RetentionPolicy) -> bool {
+    let begin = NaiveDate::from_ymd_opt(2024, 1, 1).unwrap_or_default();
+    let days = begin.iter_days().take(366).step_by(3);
+    let midnights = days.map(|day| day.and_time(NaiveTime::MIN).and_utc());
+    let mut hours = midnights.flat_map(|day| (0..24).map(move |hour| day + TimeDelta::hours(hour)));
+    table.zone != input.zone && hours.any(|now| table.horizon(now) < input.horizon(now))
 }
 
 /// The tables that a query reads.
@@ -430,6 +464,78 @@ pub fn session() -> SessionContext {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Carts, and visits made from them, kept by these rules.
+    fn visits(cart: &str, visits: &str) -> Result<(), CurationError> {
+        let lake = "version: 1\nlake: s3://lake/\nkey: { env: KEY }\n".to_owned();
+        let cart = format!(
+            "version: 1\ndataset: cart\nraw: {{ location: s3://raw/ }}\nevents: {{ time: at }}\n\
+             table: {{ sort_by: [id] }}\nretention: {{ {cart} }}\npii: none\n"
+        );
+        let table = format!(
+            "version: 1\ntable: visits\npartition_by: event_date\nincremental: by_partition\n\
+             retention: {{ {visits} }}\npii: none\n"
+        );
+        let query =
+            "SELECT event_date, count(*) AS visits FROM cart GROUP BY event_date".to_owned();
+        let files = [
+            ("lake.yaml".to_owned(), lake),
+            ("datasets/cart.yaml".to_owned(), cart),
+            ("curated/visits.yaml".to_owned(), table),
+            ("curated/visits.sql".to_owned(), query),
+        ];
+        check(&Policies::parse(&files).unwrap())
+    }
+
+    #[test]
+    fn nothing_is_kept_longer_than_what_it_is_made_from() {
+        for (of_cart, of_visits, expected) in [
+            ("keep: 2 years", "keep: 2 years", None),
+            ("keep: 2 years", "keep: 1 years", None),
+            (
+                "keep: 2 years",
+                "keep: 25 months",
+                Some("kept 25 months, longer than"),
+            ),
+            // At 23:30 in UTC it is the next day in Berlin; at 7:00 it becomes the next day in Phoenix.
+            (
+                "keep: 2 years, zone: Europe/Berlin",
+                "keep: 2 years",
+                Some("write `zone: Europe/Berlin`"),
+            ),
+            (
+                "keep: 2 years, zone: America/Phoenix",
+                "keep: 2 years",
+                Some("write `zone: America/Phoenix`"),
+            ),
+            (
+                "keep: 2 years, zone: America/Phoenix",
+                "keep: 2 years, zone: America/Phoenix",
+                None,
+            ),
+            (
+                "keep: 2 years, zone: America/Phoenix",
+                "keep: 23 months",
+                None,
+            ),
+            // London is where UTC is in winter alone.
+            (
+                "keep: 2 years",
+                "keep: 2 years, zone: Europe/London",
+                Some("write `zone: UTC`"),
+            ),
+        ] {
+            let told = visits(of_cart, of_visits)
+                .err()
+                .map(|error| error.to_string());
+            let is_expected = match (&told, expected) {
+                (None, None) => true,
+                (Some(told), Some(words)) => told.contains(words),
+                _ => false,
+            };
+            assert!(is_expected, "{of_cart}; {of_visits}: {told:?}");
+        }
+    }
 
     #[test]
     fn a_log_is_kept_for_the_curated_table_that_has_looked_at_the_least() {

@@ -8,6 +8,8 @@ use aws_sdk_s3::operation::RequestId;
 pub enum S3ErrorKind {
     /// No credentials were found, or the endpoint does not know them.
     Credentials,
+    /// The endpoint's clock and ours differ by more than it takes (15 minutes on S3).
+    Clock,
     /// The bucket does not exist.
     NoSuchBucket,
     /// The object, version or upload does not exist.
@@ -35,6 +37,10 @@ impl S3ErrorKind {
         Some(match self {
             Self::Credentials => {
                 "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or run `aws sso login`"
+            }
+            Self::Clock => {
+                "correct this machine's clock: what is too old is counted from it, so nothing may be deleted by a \
+                 wrong one"
             }
             Self::NoSuchBucket => {
                 "create the bucket, or correct the s3:// location in the policies; lakewarden creates none"
@@ -134,11 +140,11 @@ fn kind_of_code(code: Option<&str>) -> S3ErrorKind {
         "AccessDenied" | "Forbidden" | "AllAccessDisabled" => S3ErrorKind::AccessDenied,
         "InvalidAccessKeyId"
         | "NotSignedUp"
-        | "RequestTimeTooSkewed"
         | "SignatureDoesNotMatch"
         | "ExpiredToken"
         | "InvalidToken"
         | "TokenRefreshRequired" => S3ErrorKind::Credentials,
+        "RequestTimeTooSkewed" => S3ErrorKind::Clock,
         "PermanentRedirect"
         | "AuthorizationHeaderMalformed"
         | "IllegalLocationConstraintException"

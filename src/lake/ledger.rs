@@ -10,6 +10,7 @@
 //! An object version is known by key and entity tag: the same bytes under the same key are the same
 //! object, whether the bucket keeps versions or not.
 
+mod age;
 mod beginning;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -398,6 +399,16 @@ impl Ledger {
     pub fn known(&self) -> impl Iterator<Item = (&str, &KnownObject)> {
         let objects = self.objects.iter();
         objects.map(|((key, _), known)| (key.as_str(), known))
+    }
+
+    /// Those of them in whose place we wrote nothing else.
+    pub fn unreplaced(&self) -> impl Iterator<Item = &KnownObject> {
+        let objects = self.objects.iter();
+        let objects = objects.filter(|(version, _)| !self.replaced.contains(version));
+        // What a rewrite left nothing of has no entity tag.
+        objects
+            .filter(|((_, etag), _)| !etag.is_empty())
+            .map(|(_, known)| known)
     }
 
     /// Whether any object version of this key was compacted.

@@ -4,7 +4,9 @@
 //! clock that jumped, a bucket that was listed with the wrong prefix. Each guard says what is unusual; the
 //! person who finds it right gives the plan's digest. Pure: what the last run saw was read before.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod shorter;
+
+use std::collections::BTreeSet;
 use std::fmt;
 
 use chrono::{DateTime, NaiveDate, Utc};
@@ -13,9 +15,11 @@ use serde::{Deserialize, Serialize};
 use super::{Action, Plan, megabytes};
 use crate::lake::facts::{DatasetFacts, Facts, TableFacts};
 use crate::lake::last_run::{KnownTable, LastRun};
+use crate::lake::ledger::KnownObject;
 use crate::lake::s3::ObjectVersion;
 use crate::lake::tables::DataFile;
-use crate::policy::{Policies, RetentionPolicy, Span};
+use crate::policy::Policies;
+use shorter::{broken_records, raw_objects, rules, segments, spans};
 
 /// Something unusual that a person has to look at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -124,69 +128,6 @@ impl Watch<'_> {
         }
     }
 
-    fn shorter_policies(&mut self, last: &LastRun) {
-        for (name, retention) in rules(self.policies) {
-            let Some(known) = last.tables.get(name) else {
-                continue;
-            };
-            if let Some(before) = known.retention() {
-                self.shorter_keep(name, before, retention);
-            }
-        }
-        self.shorter_spans(last);
-    }
-
-    fn shorter_keep(&mut self, name: &str, before: RetentionPolicy, after: RetentionPolicy) {
-        let (old, new) = (before.horizon(self.now), after.horizon(self.now));
-        if new <= old {
-            return;
-        }
-        let newly = |file: &&DataFile| {
-            file.event_date >= old.first_day() && file.event_date < new.first_day()
-        };
-        let files = self.facts.table(name).map_or(&[][..], |table| &table.files);
-        let Takes { rows, days, .. } = Takes::of(files.iter().filter(newly));
-        let zones = if before.zone == after.zone {
-            String::new()
-        } else {
-            format!(
-                " (days were those of {} and are those of {})",
-                before.zone, after.zone
-            )
-        };
-        let what = format!(
-            "{name} kept {} at the last run and keeps {} now{zones}: {rows} rows of {} days from {old} to before \
-             {new} would newly go",
-            before.keep,
-            after.keep,
-            days.len()
-        );
-        self.push(GuardKind::ShorterPolicy, what);
-    }
-
-    fn shorter_spans(&mut self, last: &LastRun) {
-        let rows = rules(self.policies).map(|(name, rule)| (name, rule.keep));
-        let rows: BTreeMap<&str, Span> = rows.collect();
-        for (name, what, keep) in spans(self.policies) {
-            // Nothing beside rows is kept longer than these: what follows them was told with them.
-            if rows.get(name) == Some(&keep) {
-                continue;
-            }
-            let before = last.spans.get(&what);
-            let is_shorter = match before.map(|before| before.parse::<Span>()) {
-                None => true,
-                Some(Ok(before)) => keep.before(self.now) > before.before(self.now),
-                Some(Err(_)) => false,
-            };
-            if is_shorter {
-                let kept = before.map_or("forever", String::as_str);
-                let what =
-                    format!("{what} were kept {kept} at the last run and are kept {keep} now");
-                self.push(GuardKind::ShorterPolicy, what);
-            }
-        }
-    }
-
     fn nothing_found(&mut self, last: &LastRun) {
         for (name, known) in &last.tables {
             let table = self.facts.table(name);
@@ -200,14 +141,19 @@ impl Watch<'_> {
             let Some(dataset) = self.facts.datasets.get(name) else {
                 continue;
             };
+            let Some(policy) = self.policies.dataset(name) else {
+                continue;
+            };
             let looked = dataset.discovery.coverage.is_everything();
-            if known.has_raw && looked && !dataset.raw.iter().any(ObjectVersion::is_current) {
-                let place = self.policies.dataset(name);
-                let place = place.map(|policy| policy.raw.location.to_string());
-                let what = format!(
-                    "{} is empty; at the last run it held raw objects of {name}",
-                    place.unwrap_or_default()
-                );
+            // A run that was killed may have removed them all by the rules, and have left no word of it.
+            let stays =
+                |known: &KnownObject| known.outlives(policy.raw.keep, policy.retention, self.now);
+            let should_be_there = dataset.ledger.unreplaced().any(stays);
+            let is_there = dataset.raw.iter().any(ObjectVersion::is_current);
+            if known.has_raw && looked && should_be_there && !is_there {
+                let place = &policy.raw.location;
+                let what =
+                    format!("{place} is empty; at the last run it held raw objects of {name}");
                 self.push(GuardKind::NothingFound, what);
             }
         }
@@ -305,32 +251,6 @@ impl Takes {
     }
 }
 
-/// The retention of every table.
-fn rules(policies: &Policies) -> impl Iterator<Item = (&str, RetentionPolicy)> {
-    let datasets = policies.datasets.iter();
-    let curated = policies.curated.iter();
-    datasets
-        .map(|policy| (policy.name.as_str(), policy.retention))
-        .chain(curated.map(|policy| (policy.table.as_str(), policy.retention)))
-}
-
-/// How long what is not rows is kept: of which table, what it is, in words.
-fn spans(policies: &Policies) -> Vec<(&str, String, Span)> {
-    let mut spans = Vec::new();
-    for policy in &policies.datasets {
-        let name = policy.name.as_str();
-        if let Some(keep) = policy.raw.keep {
-            spans.push((name, raw_objects(name), keep));
-        }
-        let (quarantine, ledger) = (policy.beside.quarantine, policy.beside.ledger);
-        spans.push((name, broken_records(name), quarantine));
-        spans.push((name, segments(name), ledger));
-    }
-    spans.push(("", "run reports".to_owned(), policies.lake.reports));
-    spans.push(("", "logs of tables".to_owned(), policies.lake.table_history));
-    spans
-}
-
 /// What the run that carries out `plan` will leave for the next one's guards.
 pub fn seen(policies: &Policies, facts: &Facts, last: Option<&LastRun>, plan: &Plan) -> LastRun {
     let mut seen = LastRun::new(plan.now);
@@ -370,18 +290,6 @@ fn carry_over(last: &LastRun, seen: &mut LastRun) {
             }
         }
     }
-}
-
-fn raw_objects(name: &str) -> String {
-    format!("raw objects of {name}, once compacted,")
-}
-
-fn broken_records(name: &str) -> String {
-    format!("broken records of {name}")
-}
-
-fn segments(name: &str) -> String {
-    format!("ledger segments of {name}")
 }
 
 /// Whether there is nothing in the lake yet, nor anything to come into it.

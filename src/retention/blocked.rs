@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, NaiveDate, Utc};
 use futures::{StreamExt, TryStreamExt};
 
-use super::raw::{RawRule, goes_at};
+use super::raw::RawRule;
 use super::removal::What;
 use crate::lake::error::S3Error;
 use crate::lake::s3::{Hindrance, ObjectLocking, ObjectVersion, Obstacle, ReadS3, by_key};
@@ -187,7 +187,7 @@ impl Look<'_> {
             let compacted = current.and_then(|current| facts.ledger.compacted(key, &current.etag));
             match (archived.contains(key), compacted, locked.get(key)) {
                 (true, Some(compacted), _) => {
-                    let at = goes_at(policy, compacted);
+                    let at = compacted.goes_at(policy.raw.keep, policy.retention);
                     self.found.add_archived(&what, at, versions);
                 }
                 (_, _, Some(lock)) => self.found.add(&what, "be trimmed", lock, versions),

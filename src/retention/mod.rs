@@ -37,7 +37,7 @@ pub use forecast::forecast;
 pub use ledger::{plan_ledger, trim_ledger};
 pub use logs::{clean_log, plan_log};
 pub use own_files::{plan_replaced, plan_reports, replaced};
-pub use raw::{RawRule, due_keys};
+pub use raw::{RawRule, due_keys, unknown};
 pub use removal::Removal;
 pub use spared::{NOTHING_SPARED, Rest, Spared, spared};
 pub use straddling::{raw_rules, straddling_files};
@@ -294,7 +294,8 @@ pub fn due(
             .filter(|compacted| !compacted.damaged)
             .filter(|compacted| !held.may_hold(compacted.first_date, compacted.last_date))
             .map(|compacted| keep.after(compacted.at))
-            .filter(|at| facts.discovery.coverage.is_everything() || *at > now)
+            // What is due by now goes tonight, or is held by something that says so.
+            .filter(|at| *at > now)
             .min();
         due.extend(next.map(|at| Due {
             at,

@@ -7,7 +7,9 @@ use chrono::{DateTime, NaiveDate, Utc};
 use crate::lake::facts::DatasetFacts;
 use crate::lake::hold::Held;
 use crate::lake::ledger::{KnownObject, Ledger};
+use crate::lake::raw::is_marker;
 use crate::lake::s3::{ObjectVersion, by_key};
+use crate::plan::{megabytes, total_size};
 use crate::policy::DatasetPolicy;
 
 /// The rule for a dataset's raw objects at one moment.
@@ -27,17 +29,23 @@ impl RawRule<'_> {
         self.policy.retention.horizon(self.now).first_day()
     }
 
-    /// The versions that go whole, and those of objects that lose records.
+    /// The versions that go whole tonight, and those of objects that lose records.
     pub fn fates(&self, held: &Held) -> (Vec<ObjectVersion>, Vec<ObjectVersion>) {
+        let (mut gone, mut trimmed) = self.all_fates(held);
+        // What goes was listed: an inventory may be older than what lies there now.
+        for versions in [&mut gone, &mut trimmed] {
+            versions.retain(|version| !self.facts.discovery.unconfirmed.contains(&version.key));
+        }
+        (gone, trimmed)
+    }
+
+    /// The same, as if all that is known of lay there.
+    pub fn all_fates(&self, held: &Held) -> (Vec<ObjectVersion>, Vec<ObjectVersion>) {
         let facts = self.facts;
         let (mut gone, mut trimmed) = (Vec::new(), Vec::new());
-        for (key, versions) in by_key(&facts.raw) {
+        for versions in by_key(&facts.raw).into_values() {
             let mut objects = versions.iter().filter(|version| !version.marker);
             if objects.any(|version| facts.ledger.may_be_held(held, version)) {
-                continue;
-            }
-            // What goes was listed: an inventory may be older than what lies there now.
-            if facts.discovery.unconfirmed.contains(key) {
                 continue;
             }
             let current = versions
@@ -62,7 +70,7 @@ impl RawRule<'_> {
             let Some(compacted) = facts.ledger.compacted(&current.key, &current.etag) else {
                 continue;
             };
-            let fate = if !outlives(self.policy, compacted, self.first_day(), self.now) {
+            let fate = if !outlives(self.policy, compacted, self.now) {
                 &mut gone
             } else if versions.iter().any(|version| self.must_trim(version)) {
                 &mut trimmed
@@ -74,11 +82,13 @@ impl RawRule<'_> {
         (gone, trimmed)
     }
 
-    /// Whether a version under a delete marker stays: what was never compacted does.
+    /// Whether a version under a delete marker stays: what was never compacted does. One that holds something
+    /// too old goes whole, for what is hidden cannot be written again; what is young in it is in the table, and
+    /// its owner wanted it gone.
     fn stays(&self, version: &ObjectVersion) -> bool {
         let compacted = self.facts.ledger.compacted(&version.key, &version.etag);
         compacted.is_none_or(|compacted| {
-            outlives(self.policy, compacted, self.first_day(), self.now) && !self.must_trim(version)
+            outlives(self.policy, compacted, self.now) && !self.must_trim(version)
         })
     }
 
@@ -90,9 +100,48 @@ impl RawRule<'_> {
             let ledger = &self.facts.ledger;
             let must_go = ledger.was_replaced(&version.key, &version.etag)
                 || self.straddling.contains(&version.key);
-            holds_what_goes(compacted, self.first_day()) || must_go && !compacted.damaged
+            compacted.holds_older_than(self.first_day()) || must_go && !compacted.damaged
         })
     }
+}
+
+/// What a person should know of raw objects that no rule ever removes: nobody knows what is in them.
+pub fn unknown(policy: &DatasetPolicy, facts: &DatasetFacts) -> Vec<String> {
+    if !facts.discovery.coverage.is_everything() {
+        return Vec::new();
+    }
+    let name = &policy.name;
+    let compacted = |version: &ObjectVersion| facts.ledger.compacted(&version.key, &version.etag);
+    let (mut hidden, mut damaged) = (Vec::new(), Vec::new());
+    for versions in by_key(&facts.raw).into_values() {
+        let is_hidden = !versions.iter().any(|version| version.is_current());
+        for version in versions.iter().filter(|version| !version.marker) {
+            match compacted(version) {
+                Some(known) if known.damaged => damaged.push((*version).clone()),
+                None if is_hidden && !is_marker(version) => hidden.push((*version).clone()),
+                _ => {}
+            }
+        }
+    }
+    let mut findings = Vec::new();
+    if !hidden.is_empty() {
+        findings.push(format!(
+            "{} raw object versions of {name} ({}) were deleted by their service before a night had compacted them: \
+             nobody knows how old their events are, so they stay; a lifecycle rule for noncurrent versions removes \
+             them, which `lakewarden lifecycle` prints",
+            hidden.len(),
+            megabytes(total_size(&hidden))
+        ));
+    }
+    if !damaged.is_empty() {
+        findings.push(format!(
+            "{} raw object versions of {name} ({}) could be read in part only: nobody knows how old the rest is, so \
+             they stay; have their service put them again, whole, or delete them",
+            damaged.len(),
+            megabytes(total_size(&damaged))
+        ));
+    }
+    findings
 }
 
 /// Keys of raw objects of which, by the ledger, something goes by `now`: all of them, or those of which
@@ -105,7 +154,7 @@ pub fn due_keys(
 ) -> BTreeSet<String> {
     let goes = |known: &KnownObject, at: DateTime<Utc>| {
         let first_day = policy.retention.horizon(at).first_day();
-        !outlives(policy, known, first_day, at) || holds_what_goes(known, first_day)
+        !outlives(policy, known, at) || known.holds_older_than(first_day)
     };
     let line = policy.retention.horizon(now);
     // Of the line's own day nobody knows before having looked.
@@ -137,42 +186,9 @@ pub fn with_older_versions(facts: &DatasetFacts) -> Vec<String> {
     replaced.map(|(key, _)| (*key).to_owned()).collect()
 }
 
-/// Whether a compacted raw object version stays.
-pub fn outlives(
-    policy: &DatasetPolicy,
-    compacted: &KnownObject,
-    keep_from: NaiveDate,
-    now: DateTime<Utc>,
-) -> bool {
-    if compacted.damaged {
-        return true;
-    }
-    let kept_on = policy
-        .raw
-        .keep
-        .is_none_or(|keep| keep.after(compacted.at) > now);
-    kept_on && last_day(compacted) >= keep_from
-}
-
-/// The day of the newest event in an object.
-fn last_day(compacted: &KnownObject) -> NaiveDate {
-    match compacted.last_date {
-        Some(last) if !compacted.has_broken => last,
-        // Of what has no readable time the day of compaction stands in for the age.
-        _ => compacted.at.date_naive(),
-    }
-}
-
-/// When an object that is not damaged can go whole: from then on it no longer [`outlives`].
-pub fn goes_at(policy: &DatasetPolicy, compacted: &KnownObject) -> DateTime<Utc> {
-    let by_age = policy.retention.leaves_at(last_day(compacted));
-    let keep = policy.raw.keep;
-    keep.map_or(by_age, |keep| keep.after(compacted.at).min(by_age))
-}
-
-fn holds_what_goes(compacted: &KnownObject, keep_from: NaiveDate) -> bool {
-    let straddles = compacted.first_date.is_some_and(|first| first < keep_from);
-    !compacted.damaged && (straddles || compacted.suppressed > 0)
+/// Whether a compacted raw object version stays at `now`.
+pub fn outlives(policy: &DatasetPolicy, compacted: &KnownObject, now: DateTime<Utc>) -> bool {
+    compacted.outlives(policy.raw.keep, policy.retention, now)
 }
 
 #[cfg(test)]

@@ -150,6 +150,44 @@ fn a_policy_that_was_shortened_says_what_would_newly_go() {
 }
 
 #[test]
+fn what_a_hold_keeps_is_not_told_to_go_newly() {
+    let lake = looked_after();
+    let server = Server::of(&lake, NOW);
+    let words = |text: &'static str| text.split(' ');
+    let hold = words("hold add --table cart --from 2024-11-21 --until 2024-11-24");
+    let hold: Vec<&str> = hold
+        .chain(words("--reason audit --owner Legal --review 2027-01-01"))
+        .collect();
+    server.real(&lake, NOW, &hold).expect_exit(0);
+    drop(server);
+    lake.change_policy("datasets/cart.yaml", "keep: 2 years", "keep: 1 years");
+    lake.change_policy(
+        "curated/booking_funnel_daily.yaml",
+        "keep: 2 years",
+        "keep: 1 years",
+    );
+    let words = [
+        "cart kept 2 years at the last run and keeps 1 year now: 5 rows of 5 days from 2024-11-21",
+    ];
+    stopped_then_confirmed(&lake, NEXT_NIGHT, "shorter_policy", &words);
+    assert_eq!(days(&lake), 18 + 4);
+}
+
+#[test]
+fn raw_objects_that_a_killed_run_removed_are_not_missed() {
+    let lake = looked_after();
+    lake.store(NOW).remove_all(bucket("cart"), "");
+    let asks = |now: &str| {
+        let server = Server::of(&lake, now);
+        let plan = server.real(&lake, now, &["plan", "--output", "json"]);
+        plan.json()["guards"].to_string().contains("nothing_found")
+    };
+    assert!(asks("2026-12-20T02:59:59Z"));
+    // Thirty days after they were compacted a run would have.
+    assert!(!asks("2026-12-20T03:00:00Z"));
+}
+
+#[test]
 fn raw_objects_that_are_newly_to_go() {
     let lake = looked_after();
     lake.change_policy(
@@ -158,7 +196,9 @@ fn raw_objects_that_are_newly_to_go() {
         "keep: 1 days after",
     );
     let words = [
-        "raw objects of cart, once compacted, were kept 30 days at the last run and are kept 1 day now",
+        "raw objects of cart, once compacted, were kept 30 days at the last run and are kept 1 day now: 1 object \
+         version (",
+        ") would newly go",
     ];
     stopped_then_confirmed(&lake, NEXT_NIGHT, "shorter_policy", &words);
     assert!(lake.store(NOW).versions(bucket("cart"), "").is_empty());

@@ -156,10 +156,10 @@ fn the_rules_come_of_the_policies_alone() {
         rule(&id, &format!("topics/{dataset}/"), expiration, 30)
     };
     let expected = json!({
-        "acme-data": { "Rules": [rule("lakewarden-lake", "lake/", markers.clone(), 9)] },
+        "acme-data": { "Rules": [rule("lakewarden-lake", "lake/", markers, 9)] },
         "acme-payment-events": { "Rules": [raw("payment", after(180))] },
         "acme-post-purchase-events": { "Rules": [raw("post_purchase", after(60))] },
-        "acme-product-events": { "Rules": [raw("cart", markers), raw("product", after(60))] },
+        "acme-product-events": { "Rules": [raw("cart", after(761)), raw("product", after(60))] },
     });
     // Another process has the buckets, which it does not need.
     let _server = Server::of(&lake, NOW);

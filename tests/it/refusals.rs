@@ -1,7 +1,9 @@
 //! What is refused, with which exit code, and whether a person can tell what to do.
 
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
 
 use lakewarden::lake::key::Key;
 use tempfile::TempDir;
@@ -133,6 +135,45 @@ fn a_real_lake_keeps_real_time() {
         NOW,
     ];
     lakewarden(&arguments).refused(2, &["--now", "--simulated-clock"]);
+}
+
+#[test]
+fn a_clock_that_the_endpoint_refuses_is_told_and_not_corrected_in_secret() {
+    let lake = Lake::empty();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let signed: Arc<Mutex<Vec<String>>> = Arc::default();
+    let seen = Arc::clone(&signed);
+    // Where it is 2099. It ends with the process.
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let mut client = client.unwrap();
+            let lines = BufReader::new(client.try_clone().unwrap()).lines();
+            let head = lines
+                .map_while(Result::ok)
+                .take_while(|line| !line.is_empty());
+            seen.lock()
+                .unwrap()
+                .extend(head.filter(|line| line.starts_with("x-amz-date:")));
+            let error = "<Error><Code>RequestTimeTooSkewed</Code><Message>no</Message></Error>";
+            let _ = write!(
+                client,
+                "HTTP/1.1 403 No\r\nDate: Thu, 01 Jan 2099 00:00:00 GMT\r\nConnection: close\r\n\
+                 Content-Length: {}\r\n\r\n{error}",
+                error.len()
+            );
+        }
+    });
+    let dir = lake.dir();
+    for command in ["plan", "run"] {
+        let arguments = [command, "--dir", text(&dir), "--endpoint", &endpoint];
+        lakewarden(&arguments)
+            .refused(4, &["RequestTimeTooSkewed", "correct this machine's clock"]);
+    }
+    let signed = signed.lock().unwrap();
+    assert!(!signed.is_empty());
+    let of_2099 = signed.iter().filter(|date| date.contains(": 2099"));
+    assert_eq!(of_2099.count(), 0, "{signed:?}");
 }
 
 #[test]

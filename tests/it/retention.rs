@@ -6,7 +6,7 @@ use chrono::NaiveDate;
 use lakewarden::demo::BUCKETS;
 use serde_json::Value;
 
-use crate::support::events::{ADA, BOB, bucket, event, lines, raw_key, small_lake};
+use crate::support::events::{ADA, BOB, bucket, event, gzip, lines, raw_key, small_lake};
 use crate::support::lake::LAKE_BUCKET;
 use crate::support::{Lake, NOW, tables, traces};
 
@@ -245,7 +245,10 @@ fn days_are_counted_in_the_policys_zone_and_a_file_that_straddles_the_line_is_tr
     let lake = Lake::empty();
     let keep = "keep: 2 years";
     let in_berlin = "keep: 2 years\n  zone: Europe/Berlin";
-    lake.change_policy("datasets/cart.yaml", keep, in_berlin);
+    for (dataset, _) in BUCKETS {
+        lake.change_policy(&format!("datasets/{dataset}.yaml"), keep, in_berlin);
+    }
+    lake.change_policy("curated/booking_funnel_daily.yaml", keep, in_berlin);
     // Berlin was an hour ahead of UTC: its 20 November 2024 began at 23:00.
     let times = [
         "2024-11-19T22:59:59.999Z",
@@ -343,6 +346,80 @@ fn the_forecast_says_what_the_nights_to_come_take() {
         let retired = &report["datasets"][dataset]["retired_rows"];
         assert!(retired.as_u64().unwrap() > 0);
         assert_eq!(&forecast(7)[dataset]["events"], retired, "{dataset}");
+    }
+}
+
+#[test]
+fn the_forecast_counts_older_versions_and_knows_of_held_people() {
+    let lake = Lake::empty();
+    let (key, other) = (raw_key("cart", 0, 0), raw_key("cart", 0, 10));
+    let of = |user: &str, time: &str| event("cart", user, time);
+    let (old, young) = ("2024-11-21T10:00:00Z", "2026-11-19T10:00:00Z");
+    let store = lake.store(NOW);
+    store.put(bucket("cart"), &key, lines(&[of(BOB, young)]));
+    store.put(bucket("cart"), &key, lines(&[of(BOB, old), of(ADA, old)]));
+    store.put(bucket("cart"), &other, lines(&[of(ADA, old)]));
+    drop(store);
+    lake.run(NOW);
+    let add = "hold add --reason x --owner y --review 2040-01-01 --identifier";
+    let ada = format!("user_id={ADA}");
+    let add: Vec<&str> = add.split(' ').chain([ada.as_str()]).collect();
+    lake.command(NOW, &add).expect_exit(0);
+    let within = |now: &str, days: u64| {
+        let plan = lake.plan(now);
+        let all = plan["forecast"].as_array().unwrap().clone();
+        let one = all.into_iter().find(|one| one["days"] == days).unwrap();
+        one["leaving"]["cart"].clone()
+    };
+    // Bob's row; the file stays for Ada's, and so far nobody has looked into the raw objects.
+    assert_eq!(within(NOW, 7)["events"], 1);
+    let raw: u64 = lake
+        .store(NOW)
+        .versions(bucket("cart"), "")
+        .iter()
+        .map(|version| version.bytes.len() as u64)
+        .sum();
+    let leaving = within(NOW, 7);
+    assert_eq!(
+        (&leaving["objects"], &leaving["bytes"]),
+        (&3.into(), &raw.into())
+    );
+    let after = "2026-11-22T03:00:00Z";
+    lake.run(after);
+    assert_eq!(lake.store(NOW).versions(bucket("cart"), "").len(), 3);
+    assert_eq!(within(after, 90), Value::Null);
+    let due = lake.plan("2027-01-20T03:00:00Z")["due"].clone();
+    let times = due.as_array().unwrap().iter();
+    let past = times.filter(|due| due["at"].as_str().unwrap() < "2027-01-20T03:00:00Z");
+    assert_eq!(past.count(), 0, "{due}");
+}
+
+#[test]
+fn raw_objects_of_which_nobody_knows_what_is_in_them_are_told() {
+    let lake = Lake::empty();
+    let (deleted, damaged) = (raw_key("cart", 0, 0), raw_key("cart", 0, 10));
+    let store = lake.store(NOW);
+    store.put(bucket("cart"), &deleted, lines(&[event("cart", BOB, NOW)]));
+    store.delete(bucket("cart"), &deleted);
+    let whole = gzip(&lines(&[event("cart", BOB, NOW), event("cart", ADA, NOW)]));
+    store.put(bucket("cart"), &damaged, whole[..whole.len() - 20].to_vec());
+    drop(store);
+    lake.run(NOW);
+    let report = lake.run(NEXT_NIGHT);
+    let told = [
+        "1 raw object versions of cart (",
+        "were deleted by their service before a night had compacted them",
+        "could be read in part only",
+    ];
+    for findings in [
+        &report["findings"],
+        &lake.plan("2029-01-01T03:00:00Z")["findings"],
+    ] {
+        let findings = findings.to_string();
+        assert!(
+            told.iter().all(|words| findings.contains(words)),
+            "{findings}"
+        );
     }
 }
 

@@ -163,6 +163,7 @@ impl<'a> Night<'a> {
                 self.due.extend(due);
                 let findings = &facts.discovery.findings;
                 self.findings.extend(findings.iter().cloned());
+                self.findings.extend(retention::unknown(policy, facts));
             }
         }
         let left_out = self.reach.left_out.iter();
@@ -189,6 +190,7 @@ impl<'a> Night<'a> {
             known.policies,
             known.facts,
             known.holds,
+            known.spared,
             known.blocked,
             known.now,
         );

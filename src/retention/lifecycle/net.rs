@@ -51,10 +51,11 @@ pub fn rule(place: &Place) -> NetRule {
             prefix,
             // S3 counts from when an object was put, `raw.keep` from when it was compacted, which may be
             // weeks later: nights fail, and what cannot be read waits for somebody to mend it. Twice the
-            // span, and a month more than it at least, leave time for that.
-            expire_after: policy.raw.keep.map(|keep| {
-                let days = keep.most_days();
-                days.saturating_add(days.max(LATE))
+            // span, and a month more than it at least, leave time for that. Without `raw.keep` an object stays
+            // as long as its events, which are no younger than it: whatever waits by then is too old.
+            expire_after: Some(match policy.raw.keep {
+                Some(keep) => keep.most_days().saturating_add(keep.most_days().max(LATE)),
+                None => policy.retention.keep.most_days().saturating_add(LATE),
             }),
             noncurrent_after: BROUGHT_BACK,
             abort_after: UPLOAD,

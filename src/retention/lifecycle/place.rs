@@ -68,10 +68,10 @@ impl<'a> Place<'a> {
     pub fn objects_may_go_after(&self) -> Option<u32> {
         match self {
             // The policy counts from the compaction, S3 from when the object was put.
-            Self::Raw(policy) => policy
-                .raw
-                .keep
-                .map(|keep| keep.most_days().saturating_add(COMPACTED_WITHIN)),
+            Self::Raw(policy) => {
+                let keep = policy.raw.keep.unwrap_or(policy.retention.keep);
+                Some(keep.most_days().saturating_add(COMPACTED_WITHIN))
+            }
             Self::Lake(_) => None,
         }
     }
@@ -81,7 +81,10 @@ impl<'a> Place<'a> {
         match self {
             Self::Raw(policy) => match policy.raw.keep {
                 Some(keep) => format!("the policy keeps them {keep} after compaction"),
-                None => "the policy has no `raw.keep`, so they stay forever".to_owned(),
+                None => format!(
+                    "the policy keeps them as long as their events, {}",
+                    policy.retention.keep
+                ),
             },
             Self::Lake(_) => "tables would name files that are gone".to_owned(),
         }

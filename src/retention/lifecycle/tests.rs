@@ -5,7 +5,7 @@ use crate::embedded::EmbeddedS3;
 use crate::lake::connect::Connection;
 use crate::lake::s3::{NoncurrentExpiration, WriteS3};
 
-/// Two datasets in one bucket, of which one keeps its raw objects forever, and a lake below a prefix of
+/// Two datasets in one bucket, of which one says nothing of its raw objects, and a lake below a prefix of
 /// another.
 fn policies() -> Policies {
     policies_with(&[
@@ -143,10 +143,15 @@ fn raw_objects_that_go_before_their_time() {
             ),
             ("early enough", expiring("cart/", 37), SILENT),
             (
-                "kept forever",
-                expiring("visits/", 36_500),
-                &[&["of visits", "forever", "take s3://raw/visits/ out of it"]],
+                "before all their events are over",
+                expiring("visits/", 737),
+                &[&[
+                    "of visits",
+                    "keeps them as long as their events, 2 years",
+                    "make it wait 738 days or more",
+                ]],
             ),
+            ("after that", expiring("visits/", 738), SILENT),
             (
                 "a date",
                 dated,
@@ -160,7 +165,7 @@ fn raw_objects_that_go_before_their_time() {
             (
                 "the whole bucket",
                 expiring("", 1),
-                &[&["of cart"], &["of visits"]],
+                &[&["of cart"], &["of visits", "never compacted"]],
             ),
             (
                 "keys that begin like it",
@@ -391,7 +396,7 @@ fn rules_that_cannot_be_read_are_told_and_nothing_else() {
 #[tokio::test]
 async fn the_printed_rules_are_taken_and_have_no_fault() {
     let datasets = [
-        ("forever", "", "2 years"),
+        ("unsaid", "", "2 years"),
         ("short", "keep: 1 days after compaction", "2 years"),
         ("month", "keep: 1 months after compaction", "2 years"),
         ("long", "keep: 2 years after compaction", "10 years"),
@@ -420,16 +425,10 @@ async fn the_printed_rules_are_taken_and_have_no_fault() {
     let Lifecycle::Rules(rules) = &told["raw"] else {
         panic!("{told:?}");
     };
-    // In the order of the datasets' names: fleeting, forever, long, month, short.
+    // In the order of the datasets' names: fleeting, long, month, short, unsaid.
     let kept: Vec<Option<Expiration>> = rules.iter().map(|rule| rule.expiration).collect();
     let days = |days| Some(Expiration::AfterDays(days));
-    let expected = [
-        days(31),
-        Some(Expiration::Markers),
-        days(1462),
-        days(62),
-        days(31),
-    ];
+    let expected = [days(31), days(1462), days(62), days(31), days(761)];
     assert_eq!(kept, expected);
     assert_eq!(
         server
