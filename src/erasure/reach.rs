@@ -222,13 +222,13 @@ pub async fn close(
 
 /// Why a request waits for what is the `number`th held person's, those with requests on hold after the others.
 fn waiting_for(held: &HeldPeople, number: usize) -> Option<Waiting> {
-    if let Some(hold) = held.holds.get(number) {
-        let hold = hold.clone();
-        return Some(Waiting::Hold { hold });
+    if let Some(id) = held.holds.get(number) {
+        return Some(Waiting::Hold { hold: id.clone() });
     }
-    let (request, _) = held.asked.get(number - held.holds.len())?;
-    let request = request.clone();
-    Some(Waiting::Request { request })
+    let (id, _) = held.asked.get(number - held.holds.len())?;
+    Some(Waiting::Request {
+        request: id.clone(),
+    })
 }
 
 /// Why a request waits for a held person whom an identifier names that names `subject` too.

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
-
 use super::{GuardKind, Takes, Watch};
 use crate::lake::last_run::LastRun;
 use crate::lake::s3::ObjectVersion;
@@ -87,20 +85,14 @@ impl Watch<'_> {
         else {
             return String::new();
         };
+        let (is_raw, is_broken) = (what == raw_objects(name), what == broken_records(name));
+        let stayed = |since| before.is_none_or(|keep| keep.after(since) > self.now);
         let is_new = |version: &&ObjectVersion| {
-            let raw = dataset.ledger.compacted(&version.key, &version.etag);
-            let broken = dataset.ledger.quarantine.get(&version.key);
-            match raw {
-                Some(raw) => {
-                    what == raw_objects(name) && raw.outlives(before, policy.retention, self.now)
-                }
-                None => {
-                    let stays = |since: DateTime<Utc>| {
-                        before.is_none_or(|keep| keep.after(since) > self.now)
-                    };
-                    what == broken_records(name) && broken.is_some_and(|broken| stays(broken.at))
-                }
-            }
+            let ledger = &dataset.ledger;
+            let raw = ledger.compacted(&version.key, &version.etag);
+            let broken = ledger.quarantine.get(&version.key);
+            is_raw && raw.is_some_and(|raw| raw.outlives(before, policy.retention, self.now))
+                || is_broken && broken.is_some_and(|broken| stayed(broken.at))
         };
         let retains = self
             .plan
