@@ -167,6 +167,7 @@ fn schema_of(object: &[u8]) -> SchemaRef {
         on_new_field: NewFields::Add,
         max_columns: 1000,
         types: std::collections::BTreeMap::new(),
+        identifying: std::collections::BTreeSet::new(),
     };
     learning.conclude(None, &rules).schema
 }

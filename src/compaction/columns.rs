@@ -3,12 +3,14 @@
 //! Hazard: two answers to one question. Planning's forecast and apply's learning follow the same rules,
 //! made here.
 
+use std::collections::BTreeSet;
+
 use arrow::datatypes::{DataType, Fields, Schema};
 
 use crate::decode::{self, ColumnType, FieldPath, Json, NewFields, RescueCause, SchemaRules};
 use crate::lake::parquet_files::leaf_paths;
 use crate::plan::{FieldChange, FieldFate, SHOWN_FIELDS, SchemaChange, shown_field};
-use crate::policy::{DatasetPolicy, OnNewField};
+use crate::policy::{DatasetPolicy, OnNewField, PiiPolicy};
 
 /// Events of a few of the new raw objects.
 #[derive(Debug, Default)]
@@ -33,7 +35,18 @@ pub fn rules(policy: &DatasetPolicy, existing: Option<&Schema>) -> SchemaRules {
         on_new_field,
         max_columns: there + policy.schema.max_new_columns,
         types: policy.schema.types.clone(),
+        identifying: keyed_by_people(&policy.pii),
     }
+}
+
+/// Fields that hold identifiers, less those inside which other such fields lie.
+fn keyed_by_people(pii: &PiiPolicy) -> BTreeSet<FieldPath> {
+    let paths = pii.paths();
+    let is_inside = |outer: &FieldPath, inner: &FieldPath| {
+        inner != outer && inner.names().starts_with(outer.names())
+    };
+    let innermost = |path: &&FieldPath| !paths.iter().any(|other| is_inside(path, other));
+    paths.iter().filter(innermost).cloned().collect()
 }
 
 /// What the sample would do to the columns of `existing`; none if nothing.
@@ -258,15 +271,21 @@ mod tests {
 
     #[test]
     fn no_more_is_told_than_a_person_reads_and_no_identifier() {
-        let members: Vec<String> = (0..30).map(|seat| format!("\"seat{seat}\":1")).collect();
-        let event = format!("{{{},\"5550001\":{{\"n\":1}}}}", members.join(","));
+        let event = |seats: u32| {
+            let members: Vec<String> = (0..seats).map(|seat| format!("\"seat{seat}\":1")).collect();
+            let keyed = r#""5550001":{"n":1},"guests":{"5550002":1,"5550003":1}"#;
+            format!("{{{},{keyed}}}", members.join(","))
+        };
         let existing = existing(&[r#"{"id":1}"#]);
         let policy = policy("{ on_new_field: add }");
-        let change = change(&policy, Some(&existing), &sample(&[&event])).unwrap();
-        assert_eq!((change.fields.len(), change.more), (20, 11));
+        let told = change(&policy, Some(&existing), &sample(&[&event(30)])).unwrap();
+        assert_eq!((told.fields.len(), told.more), (20, 12));
+        let change = change(&policy, Some(&existing), &sample(&[&event(10)])).unwrap();
+        let names: Vec<&str> = change.fields.iter().map(|one| one.field.as_str()).collect();
+        assert_eq!(names[10..], ["<name withheld>", "guests"]);
         let text = serde_json::to_string(&change).unwrap();
         assert!(
-            !text.contains("5550001") && text.contains("<name withheld>"),
+            !text.contains("555000") && text.contains("list it under `identifiers`"),
             "{text}"
         );
     }

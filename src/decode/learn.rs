@@ -1,7 +1,8 @@
 //! Which columns a dataset gets from the events seen so far.
 //!
 //! Hazards: a column, once there, is read by others, so it is never changed or narrowed; names
-//! may clash or be refused; one producer's map keyed by id would become thousands of columns.
+//! may clash or be refused; one producer's map keyed by id would become thousands of columns, named by people's
+//! identifiers.
 //! What gets no column loses nothing: it is rescued (invariant 2).
 //!
 //! A type that the policy declares for a field counts for more than what is seen, on first sight of the
@@ -9,13 +10,13 @@
 //!
 //! The result depends on how often things occur, not on the order of the events.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
 
 use super::column_type::ColumnType;
-use super::names::{fold_case, is_allowed, is_reserved};
+use super::names::{fold_case, is_allowed, is_reserved, looks_like_a_value};
 use super::shape::{SeenKind, Shape};
 use super::{Document, FieldPath, Json};
 
@@ -38,12 +39,24 @@ pub struct SchemaRules {
     /// Fields whose type people decided. They get a column of it on first sight, whatever kind of value
     /// comes, whatever happens to other new fields.
     pub types: BTreeMap<FieldPath, ColumnType>,
+    /// Fields that hold identifiers. If one holds an object, the names in it are the identifiers, and no
+    /// columns.
+    pub identifying: BTreeSet<FieldPath>,
 }
 
 impl SchemaRules {
     fn declared(&self, path: &Path) -> Option<ColumnType> {
         let found = self.types.iter().find(|(field, _)| field.names() == path);
         found.map(|(_, declared)| *declared)
+    }
+
+    fn is_identifying(&self, path: &Path) -> bool {
+        self.identifying.iter().any(|field| field.names() == path)
+    }
+
+    /// Whether people have named this field, or one inside it.
+    fn names(&self, path: &Path) -> bool {
+        self.declared(path).is_some() || self.declares_inside(path)
     }
 
     /// Whether a field inside the one at `path` has a declared type.
@@ -73,6 +86,13 @@ pub enum RescueCause {
     NameDiffersInCase,
     #[error("the table has as many columns as its policy allows")]
     TooManyColumns,
+    /// Told of the field that the name stands in.
+    #[error(
+        "names in it look like values that a map is keyed by; if they identify people, list it under `identifiers`"
+    )]
+    NamesLookLikeValues,
+    #[error("names in it identify people")]
+    NamesIdentify,
     #[error("the policy adds no new fields")]
     Policy,
 }
@@ -117,6 +137,7 @@ impl Learning {
         learner
             .rescued
             .sort_by(|one, other| one.path.cmp(&other.path));
+        learner.rescued.dedup();
         Learned {
             schema: Arc::new(Schema::new(fields)),
             added: learner.new_leaves.iter().map(Leaf::describe).collect(),
@@ -201,6 +222,10 @@ impl Learner<'_> {
             Some(RescueCause::NameReserved)
         } else if taken.contains(&fold_case(name)) {
             Some(RescueCause::NameDiffersInCase)
+        } else if looks_like_a_value(name) && !self.rules.names(&path_here) {
+            let around = if path.is_empty() { &path_here } else { path };
+            self.rescue(around, RescueCause::NamesLookLikeValues);
+            return None;
         } else {
             None
         };
@@ -220,6 +245,10 @@ impl Learner<'_> {
         }
         for (kind, count) in shape.kinds_by_frequency() {
             let data_type = match kind {
+                SeenKind::Object if self.rules.is_identifying(path) => {
+                    self.rescue(path, RescueCause::NamesIdentify);
+                    None
+                }
                 SeenKind::Object => {
                     let fields = self.merge(&Fields::empty(), &shape.members, path);
                     (!fields.is_empty()).then_some(DataType::Struct(fields))
@@ -276,7 +305,9 @@ impl Learner<'_> {
         let elements = shape.elements.as_deref();
         let data_type = match (field.data_type(), elements) {
             // A struct without fields is not ours: leave it as it is.
-            (DataType::Struct(fields), _) if !fields.is_empty() => {
+            (DataType::Struct(fields), _)
+                if !fields.is_empty() && !self.rules.is_identifying(path) =>
+            {
                 DataType::Struct(self.merge(fields, &shape.members, path))
             }
             (DataType::List(element), Some(elements)) => {
@@ -329,9 +360,7 @@ impl Learner<'_> {
         let mut fields: Vec<_> = seen.iter().collect();
         fields.sort_by_cached_key(|(name, shape)| {
             let path = child(path, name);
-            let is_declared =
-                self.rules.declared(&path).is_some() || self.rules.declares_inside(&path);
-            (!is_declared, std::cmp::Reverse(shape.count()))
+            (!self.rules.names(&path), std::cmp::Reverse(shape.count()))
         });
         fields
     }

@@ -74,7 +74,9 @@ pub use fingerprint::fingerprint;
 pub use frame::{Record, frame};
 pub use json::{EmptyName, FieldPath, Json, MAX_DEPTH, semantically_equal};
 pub use learn::{Learned, Learning, NewFields, RescueCause, RescuedField, SchemaRules, learn};
-pub use names::{RESCUED, RESERVED, is_allowed, is_reserved, same_but_for_case};
+pub use names::{
+    RESCUED, RESERVED, is_allowed, is_reserved, looks_like_a_value, same_but_for_case,
+};
 pub use number::{Decimal, Number};
 pub use plain::Plain;
 pub use reason::Reason;

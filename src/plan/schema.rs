@@ -10,13 +10,12 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::plural;
+use crate::decode::looks_like_a_value;
 
 /// So many fields of a dataset are shown.
 pub const SHOWN_FIELDS: usize = 20;
 /// So many characters of a name are shown.
 const LONGEST_NAME: usize = 80;
-/// Customer numbers, telephone numbers and dates of birth have as many digits.
-const DIGITS_OF_AN_IDENTIFIER: usize = 6;
 
 /// What a sample of the new raw objects of a dataset says of its columns.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -128,7 +127,7 @@ impl fmt::Display for FieldChange {
 
 /// A field's dotted path as people may see it.
 pub fn shown_field(path: &str) -> String {
-    if path.split('.').any(looks_like_identifier) || looks_like_identifier(path) {
+    if path.split('.').any(looks_like_a_value) || looks_like_a_value(path) {
         return "<name withheld>".to_owned();
     }
     let clean = |letter: char| if letter.is_control() { ' ' } else { letter };
@@ -153,20 +152,6 @@ pub fn shown_columns(columns: &[String]) -> Vec<String> {
         shown.push(format!("and {} more", columns.len() - SHOWN_FIELDS));
     }
     shown
-}
-
-fn looks_like_identifier(name: &str) -> bool {
-    let digits = name.chars().filter(char::is_ascii_digit).count();
-    let is_number = digits > 0 && digits == name.chars().count();
-    is_number || digits >= DIGITS_OF_AN_IDENTIFIER || name.contains('@') || is_like_uuid(name)
-}
-
-/// Groups of 8, 4, 4, 4 and 12 letters or digits.
-fn is_like_uuid(name: &str) -> bool {
-    let is_plain = |group: &str| group.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    let groups: Vec<&str> = name.split('-').collect();
-    let lengths: Vec<usize> = groups.iter().map(|group| group.len()).collect();
-    lengths == [8, 4, 4, 4, 12] && groups.into_iter().all(is_plain)
 }
 
 /// A count with its thousands apart.

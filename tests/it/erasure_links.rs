@@ -370,3 +370,73 @@ fn an_identifier_of_two_fields_is_both_in_one_object() {
         nothing.stdout
     );
 }
+
+/// An event with a map that is keyed by mail addresses.
+fn keyed(time: &str, addresses: &[&str]) -> String {
+    let members: Vec<String> = addresses
+        .iter()
+        .map(|address| format!(r#""{address}": {{"tickets": 2}}"#))
+        .collect();
+    format!(
+        r#"{{"timestamp": "{time}", "guests": {{"count": 1, {}}}}}"#,
+        members.join(", ")
+    )
+}
+
+#[test]
+fn people_by_whom_a_map_is_keyed_are_found_and_become_no_columns() {
+    let lake = small_lake();
+    let (hers, his) = ("ada.lovelace@example.org", "bob@example.org");
+    let events_of_cart = [
+        keyed("2026-11-18T10:00:00Z", &[hers]),
+        keyed("2026-11-18T11:00:00Z", &[his]),
+        keyed("2026-11-19T10:00:00Z", &[his, "Ada.Lovelace@Example.org"]),
+    ];
+    put(&lake, "cart", 0, &events_of_cart);
+    lake.run(NOW);
+    let logs = lake.lake_file("events/cart/_delta_log");
+    let has_columns = |name: &str| !traces::mentioning(&logs, name).is_empty();
+    assert!(has_columns("guests") && !has_columns("example.org"));
+    let identifiers = "user_id: [userId]";
+    lake.change_policy(
+        "datasets/cart.yaml",
+        identifiers,
+        &format!("{identifiers}\n    email: [guests]"),
+    );
+    let compare = "erasure: { compare: { email: ignore_case } }\nkey:";
+    lake.change_policy("lake.yaml", "key:", compare);
+    let before = events(&lake, "cart");
+    lake.request_erasure(NOW, &format!("email={hers}"));
+    lake.run(NOW);
+    assert_eq!(lake.request_states(NOW), ["certified"]);
+    let mut left = before;
+    left.retain(|event| !event.to_lowercase().contains(hers));
+    assert_eq!(events(&lake, "cart"), left);
+    assert!(left.iter().any(|event| event.contains(his)));
+    assert!(traces::mentioning(&lake.s3(), "ada.lovelace").is_empty());
+}
+
+#[test]
+fn a_person_is_told_what_to_do_about_a_field_that_no_policy_names() {
+    let lake = small_lake();
+    let hers = "ada.lovelace@example.org";
+    let by_mail = format!(r#""byMail": {{"{hers}": 1}}, "userId": "{BOB}""#);
+    put(&lake, "cart", 0, &[of(&by_mail)]);
+    lake.run(NOW);
+    let identifiers = "user_id: [userId]";
+    let with = |field: &str| format!("{identifiers}\n    email: [{field}]");
+    lake.change_policy("datasets/cart.yaml", identifiers, &with("contact.email"));
+    lake.request_erasure(NOW, &format!("email={hers}"));
+    let findings = lake.run(NOW)["findings"].to_string();
+    let told = "to do: list the field that it stands in under `identifiers`";
+    assert!(findings.contains(told), "{findings}");
+    assert_eq!(lake.request_states(NOW), ["received"]);
+    lake.change_policy(
+        "datasets/cart.yaml",
+        "[contact.email]",
+        "[contact.email, byMail]",
+    );
+    lake.run(NOW);
+    assert_eq!(lake.request_states(NOW), ["certified"]);
+    assert!(traces::mentioning(&lake.s3(), hers).is_empty());
+}

@@ -1,6 +1,6 @@
 //! Columns and batches from events as text.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
@@ -15,6 +15,7 @@ pub const RULES: SchemaRules = SchemaRules {
     on_new_field: NewFields::Add,
     max_columns: 1000,
     types: BTreeMap::new(),
+    identifying: BTreeSet::new(),
 };
 
 pub fn learned(events: &[&str]) -> Learned {

@@ -35,6 +35,7 @@ impl Night {
         }
         let rules = SchemaRules {
             types: std::collections::BTreeMap::new(),
+            identifying: std::collections::BTreeSet::new(),
             on_new_field: NewFields::Add,
             max_columns,
         };

@@ -1,6 +1,6 @@
 //! Invariant 2 for arbitrary events against arbitrary schemas.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
@@ -19,6 +19,7 @@ const RULES: SchemaRules = SchemaRules {
     on_new_field: NewFields::Add,
     max_columns: 1000,
     types: BTreeMap::new(),
+    identifying: BTreeSet::new(),
 };
 
 fn check(schema: &SchemaRef, events: &[Json]) -> Result<(), TestCaseError> {

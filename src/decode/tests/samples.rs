@@ -1,6 +1,6 @@
 //! Messages in the shape in which the services publish them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::array::AsArray;
 use arrow::datatypes::{DataType, Float64Type, Int64Type};
@@ -85,6 +85,7 @@ fn messages_come_back_and_their_items_are_in_columns() {
         on_new_field: NewFields::Add,
         max_columns: 1000,
         types: BTreeMap::new(),
+        identifying: BTreeSet::new(),
     };
     let learned = learn(None, events.iter(), &rules);
     let batch = to_batch(&learned.schema, &events.iter().collect::<Vec<_>>()).unwrap();

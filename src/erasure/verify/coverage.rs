@@ -77,6 +77,30 @@ impl Coverage {
     }
 }
 
+impl Trace {
+    /// What a person can do about it; none where the next run does it.
+    pub fn advice(&self) -> Option<&'static str> {
+        let is = |form: Form| self.form == form.to_string();
+        if is(Form::Event) || is(Form::Text) {
+            return Some(
+                "list the field that it stands in under `identifiers` in the policies: the next run takes the event out",
+            );
+        }
+        if is(Form::Schema) {
+            return Some(
+                "events have a field that is named by the identifier, and a table keeps the names of its columns: list \
+                 the field around it under `identifiers`, so that no more such columns come, and have this table made \
+                 anew: no run takes the name out of it",
+            );
+        }
+        let is_name = is(Form::Key) || is(Form::Metadata);
+        is_name.then_some(
+            "have the service put the object again under another key or without that metadata, and delete this one with \
+             all its versions",
+        )
+    }
+}
+
 /// The forms in which a subject can still be there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Form {

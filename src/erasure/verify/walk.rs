@@ -10,7 +10,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 
 use super::composite::PartField;
 use super::event::Event;
-use super::fields::{Fields, Role, Spot};
+use super::fields::{Field, Fields, Role, Spot};
 use super::search::Searcher;
 use super::time::{Written, moment};
 
@@ -326,7 +326,10 @@ impl Visitor<'_> for Name<'_, '_> {
             walk.fields.step(self.around, name)
         };
         if spot.is_none() {
-            walk.see_text(None, name);
+            // The names of an object where an identifier is expected are identifiers.
+            let names_people = |around: &&Field| !around.kinds.is_empty();
+            let around = walk.fields.at(self.around).filter(names_people);
+            walk.see_text(around.and(self.around), name);
         }
         Ok(spot)
     }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::{Night, StepError, Tonight};
 use crate::erasure::request::{OpenRequest, State};
-use crate::erasure::{self, DatasetErasure, Earlier, ErasureError, People};
+use crate::erasure::{self, DatasetErasure, Earlier, ErasureError, People, Trace};
 use crate::lake::error::S3ErrorKind;
 use crate::plan::{
     Abort, Action, Certify, Erase, EraseCurated, FileRequests, Identify, RequestReport, Step,
@@ -263,6 +263,10 @@ fn not_certified(outcome: &erasure::Outcome) -> String {
     }
     for key in scan.unreadable.iter().take(SHOWN_PLACES) {
         let _ = write!(text, "\n  unreadable: {key}");
+    }
+    let advice: BTreeSet<&str> = scan.traces.iter().filter_map(Trace::advice).collect();
+    for what in advice {
+        let _ = write!(text, "\n  to do: {what}");
     }
     text
 }

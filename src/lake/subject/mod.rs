@@ -122,13 +122,20 @@ impl Fields for Document {
     }
 }
 
-/// The canonical texts of a value, those in lists included; an empty one identifies nobody.
+/// The canonical texts of a value, those in lists and the names in an object included; an empty one identifies
+/// nobody.
 fn push_texts(value: &Json, compare: Compare, texts: &mut Vec<String>) {
     match value {
         Json::Array(elements) => {
             for element in elements {
                 push_texts(element, compare, texts);
             }
+        }
+        Json::Object(members) => {
+            let names = members
+                .iter()
+                .map(|(name, _)| canonical_text(name, compare));
+            texts.extend(names.filter(|name| !name.is_empty()));
         }
         _ => texts.extend(canonical(value, compare).filter(|text| !text.is_empty())),
     }
