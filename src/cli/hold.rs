@@ -4,7 +4,7 @@ use std::fmt;
 
 use chrono::NaiveDate;
 
-use super::erase::{names_the_person, written};
+use super::erase::{refuse_naming, written};
 use super::open::Opened;
 use super::{Failure, Global};
 use crate::erasure;
@@ -133,17 +133,17 @@ async fn place(global: &Global, lake: &Opened, places: &Places, add: &Add) -> Re
 
 /// The person whom a hold with these identifiers is on.
 fn person(lake: &Opened, id: &str, add: &Add) -> Result<Option<HeldPerson>, Failure> {
-    let (identifiers, said) = (&add.identifier, [&add.reason, &add.owner]);
-    if identifiers.is_empty() {
+    if add.identifier.is_empty() {
         return Ok(None);
     }
-    let written = written(lake, identifiers)?;
-    if said.into_iter().any(|text| written.is_named_in(text)) {
-        return Err(names_the_person());
-    }
+    let written = written(lake, &add.identifier)?;
     let key = lake.key().map_err(Failure::from_error)?;
-    let person = HeldPerson::seal(id, &key, &written);
-    person.map(Some).map_err(Failure::from_error)
+    let person = HeldPerson::seal(id, &key, &written).map_err(Failure::from_error)?;
+    refuse_naming(
+        Ok::<_, HoldError>(written),
+        &format!("{}\n{}", add.reason, add.owner),
+    )?;
+    Ok(Some(person))
 }
 
 /// Whoever places a hold on a person sees whether the identifier leads to anything.
@@ -174,18 +174,8 @@ async fn lift(
     };
     let reason = said("--reason", &named.reason)?;
     if let Some(person) = &hold.person {
-        // A hold that nobody can open any more may still be lifted.
-        match lake
-            .key()
-            .map_err(HoldError::from)
-            .and_then(|key| person.open(&hold.id, &key))
-        {
-            Ok(written) if written.is_named_in(&reason) => return Err(names_the_person()),
-            Ok(_) => {}
-            Err(error) => super::say(&format!(
-                "warning: nobody can tell whether `--reason` names the person: {error}"
-            )),
-        }
+        let key = lake.key().map_err(HoldError::from);
+        refuse_naming(key.and_then(|key| person.open(&hold.id, &key)), &reason)?;
     }
     let s3 = WriteS3::new(lake.connection.clone());
     let lifted = hold

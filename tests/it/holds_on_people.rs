@@ -352,3 +352,25 @@ fn unfinished_uploads_may_hold_a_held_person() {
     lake.run(NOW);
     assert_eq!(lake.store(NOW).uploads(bucket("payment")), [""; 0]);
 }
+
+#[test]
+fn a_hold_that_names_its_person_or_has_no_review_to_come_is_refused() {
+    let lake = lake_of_old_and_young();
+    let person = format!("user_id={ADA}");
+    let naming = format!("litigation about {ADA}");
+    for (reason, review, told) in [
+        (naming.as_str(), "2027-01-31", "an identifier of the person"),
+        ("litigation", "2026-11-19", "would be over already"),
+    ] {
+        let words = ["hold", "add", "--owner", "Legal", "--identifier", &person];
+        let add = [&words[..], &["--reason", reason, "--review", review]].concat();
+        lake.command(NOW, &add)
+            .refused(2, &[told])
+            .does_not_mention(ADA);
+    }
+    assert_eq!(lake.command(NOW, &["hold", "list"]).stdout, "");
+    let id = hold_on(&lake, ADA);
+    let lift = ["hold", "lift", &id, "--reason", &naming];
+    lake.command(NOW, &lift)
+        .refused(2, &["nothing was changed"]);
+}

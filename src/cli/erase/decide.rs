@@ -1,5 +1,7 @@
 //! What people decide about a request: hold, release, cancel, reject, extend, confirm, acknowledge.
 
+use std::fmt::Display;
+
 use chrono::{DateTime, Utc};
 
 use super::filed::Filed;
@@ -7,7 +9,7 @@ use super::list::Listed;
 use super::writer;
 use crate::cli::open::Opened;
 use crate::cli::{Failure, Global, say};
-use crate::erasure::request::{self, Acknowledged, Request, RequestError};
+use crate::erasure::request::{self, Acknowledged, Request, RequestError, Written};
 use crate::lake::facts::Places;
 
 /// A request, and why.
@@ -120,15 +122,9 @@ async fn decide(
     let reason = &reasoned.reason;
     let (request, _) = Filed::read(lake).await?.find(&reasoned.id)?;
     if request.sealed.is_some() {
-        // A request that nobody can open any more may still be closed.
         let key = lake.key().map_err(RequestError::from);
-        match key.and_then(|key| request.secrets(&key)) {
-            Ok((written, _)) if written.is_named_in(reason) => return Err(names_the_person()),
-            Ok(_) => {}
-            Err(error) => say(&format!(
-                "warning: nobody can tell whether `--reason` names the person: {error}"
-            )),
-        }
+        let secrets = key.and_then(|key| request.secrets(&key));
+        refuse_naming(secrets.map(|(written, _)| written), reason)?;
     }
     change(global, lake, &reasoned.id, |request, now| {
         how(request, reason, now)
@@ -136,12 +132,21 @@ async fn decide(
     .await
 }
 
-/// Why a reason is not kept.
-pub fn names_the_person() -> Failure {
-    Failure::usage(
-        "an identifier of the person stands in what is kept and shown, and not sealed: `--reason` or `--owner`",
-        "nothing was changed; say it without the identifier",
-    )
+/// Refuses words that name the person. What nobody can open any more may still be closed.
+pub fn refuse_naming(person: Result<Written, impl Display>, said: &str) -> Result<(), Failure> {
+    match person {
+        Ok(written) if written.is_named_in(said) => Err(Failure::usage(
+            "an identifier of the person stands in what is kept and shown, and not sealed: `--reason` or `--owner`",
+            "nothing was changed; say it without the identifier",
+        )),
+        Ok(_) => Ok(()),
+        Err(error) => {
+            say(&format!(
+                "warning: nobody can tell whether these words name the person: {error}"
+            ));
+            Ok(())
+        }
+    }
 }
 
 /// Changes a request in the lake and shows it. Once it is closed nothing that it sealed stays.

@@ -125,20 +125,16 @@ impl fmt::Display for Listed {
 }
 
 impl Shown {
-    fn next_run(&self) -> String {
-        match &self.waits {
-            Some(why) => format!("received, waits: {why}"),
-            None if self.holds => "received, the next run erases what no hold keeps".to_owned(),
-            None => "received, the next run erases".to_owned(),
-        }
-    }
-
     fn fmt_line(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = match self.state {
-            State::Received => self.next_run(),
-            State::Planned => "planned, a run has begun".to_owned(),
-            State::Erased => "erased, not certified yet".to_owned(),
-            other => other.to_string(),
+        let state = match (self.state, &self.waits) {
+            (state, Some(why)) => format!("{state}, waits: {why}"),
+            (State::Received, None) if self.holds => {
+                "received, the next run erases what no hold keeps".to_owned()
+            }
+            (State::Received, None) => "received, the next run erases".to_owned(),
+            (State::Planned, None) => "planned, a run has begun".to_owned(),
+            (State::Erased, None) => "erased, not certified yet".to_owned(),
+            (other, None) => other.to_string(),
         };
         write!(
             formatter,

@@ -9,7 +9,7 @@ mod list;
 mod verify;
 
 pub use add::written;
-pub use decide::names_the_person;
+pub use decide::refuse_naming;
 
 use super::open::Opened;
 use super::{Failure, Global};
