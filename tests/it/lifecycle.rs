@@ -169,7 +169,7 @@ fn the_rules_come_of_the_policies_alone() {
     outcome.expect_exit(0);
     for words in [
         "`lakewarden-raw-payment`: under topics/payment/ objects go 180 days after they were put,",
-        "`lakewarden-raw-cart`: under topics/cart/ versions go 30 days after",
+        "`lakewarden-raw-cart`: under topics/cart/ objects go 761 days after they were put,",
         "\"NoncurrentDays\": 9",
         "--bucket acme-data --lifecycle-configuration file://acme-data.json",
     ] {
