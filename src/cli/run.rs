@@ -97,6 +97,9 @@ impl Night<'_> {
         confirm: Option<&str>,
     ) -> Result<RunReport, Failure> {
         let lake = self.lake;
+        // It removes what a killed run left, whether this one goes on or a guard stops it.
+        let spill =
+            SpillFolder::create(&lake.policies.lake.spill_folder()).map_err(Failure::from_error)?;
         let saved = match &source {
             Source::Fresh => None,
             Source::Saved(plan) => Some(plan.as_ref()),
@@ -113,10 +116,10 @@ impl Night<'_> {
         }
         let consent = consent(lake, &planned, confirm)?;
         let mut seen = planned.seen(&lake.policies);
-        seen.agreed |= consent == Consent::Given;
+        if consent == Consent::Given {
+            seen.agree(&lake.policies);
+        }
         planned.facts.forget_listings();
-        let spill =
-            SpillFolder::create(&lake.policies.lake.spill_folder()).map_err(Failure::from_error)?;
         let site = Site {
             store: s3
                 .store(&lake.policies.lake.location.bucket)
@@ -130,7 +133,7 @@ impl Night<'_> {
             spill: Arc::new(spill),
             memory: usize::try_from(lake.policies.lake.memory.bytes()).unwrap_or(usize::MAX),
             may_destroy: consent != Consent::None,
-            consented: consent == Consent::Given,
+            is_demo: lake.is_demo,
             lease_lost: self.lease.lost(),
         };
         let proceeds = self.lease.proceed(self.now).await;

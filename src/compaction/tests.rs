@@ -59,7 +59,7 @@ impl Lake {
             spill: Arc::new(SpillFolder::create(&folder.path().join("spill")).unwrap()),
             memory,
             may_destroy: true,
-            consented: true,
+            is_demo: true,
             lease_lost: Arc::new(AtomicBool::new(false)),
         };
         Self {

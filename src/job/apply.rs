@@ -23,11 +23,11 @@ use crate::lake::s3::PutIf;
 use crate::lake::site::Site;
 use crate::lake::tables::{DataFile, Table};
 use crate::plan::{
-    Action, Checkpoint, CleanLog, Compact, Curate, Fold, Purge, Retain, RetainCurated, Step,
-    TrimLedger, shown_columns,
+    Action, Checkpoint, CleanLog, Compact, Curate, Fold, Purge, Removal, Retain, RetainCurated,
+    Step, TrimLedger, shown_columns,
 };
 use crate::policy::{CuratedPolicy, DatasetPolicy, Policies, S3Location};
-use crate::retention::{self, Removal};
+use crate::retention::{self, Late, Removal as Removed};
 
 /// Why a night could not be finished or reported at all.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +72,10 @@ struct Night<'a> {
     facts: &'a Facts,
     /// What is held.
     holds: &'a [Hold],
+    /// What the last run saw.
+    last: Option<&'a LastRun>,
+    /// What the plan removes.
+    planned: Removal,
     /// By dataset, raw objects that nobody has agreed to trim.
     waiting: BTreeMap<String, u64>,
     /// Requests that turned out to be a person's to look at first.
@@ -90,7 +94,7 @@ pub async fn apply(
     policies: &Policies,
     key: &dyn Fn() -> Result<Key, KeyError>,
     planned: Planned,
-    seen: LastRun,
+    mut seen: LastRun,
 ) -> Result<RunReport, NightError> {
     let Planned {
         plan,
@@ -99,6 +103,7 @@ pub async fn apply(
         last,
         held: _,
         suppression: _,
+        lost_holds: _,
         blocked,
     } = &planned;
     let mut night = Night {
@@ -110,6 +115,8 @@ pub async fn apply(
         erased: BTreeMap::new(),
         facts,
         holds: &plan.holds,
+        last: last.as_ref(),
+        planned: Removal::of(plan),
         waiting: BTreeMap::new(),
         left_out: BTreeMap::new(),
         has_new_links: false,
@@ -131,6 +138,10 @@ pub async fn apply(
     let certify: Vec<&Step> = plan.steps.iter().filter(is_certify).collect();
     night.certify(&certify).await;
     let after = night.count_survivors(facts).await?;
+    let out = copies::removed(&policies.lake, &night.report);
+    seen.copies
+        .extend(out.into_iter().map(|due| (due.at, due.what)));
+    night.report.due.extend(copies::open(&seen, site.now));
     if let Err(error) = night.leave(seen, last.as_ref(), &after).await {
         night.report.failures.push(error.to_string());
     }
@@ -142,8 +153,6 @@ pub async fn apply(
         night.report.failures.push(error.to_string());
     }
     night.report.requests = night.requests_now(&plan.requests);
-    let out = copies::removed(&policies.lake, &night.report);
-    night.report.due.extend(out);
     if !plan.is_empty() {
         let place = site.places.system(&format!("reports/{}.json", site.run));
         put_json(
@@ -286,10 +295,17 @@ impl<'a> Night<'a> {
             .table(&action.dataset)
             .map_or(0, TableFacts::rows);
         let written: u64 = tonight.files.iter().map(|file| file.rows).sum();
-        let most = u128::from(self.policies.lake.guards.max_percent);
-        let may_trim = |expired: u64| {
-            let all = rows + written + expired;
-            self.site.consented || u128::from(expired) * 100 <= u128::from(all) * most
+        let caps = &self.policies.lake.guards;
+        let has_begun = self.last.is_some_and(|last| last.has_begun(policy));
+        let may_trim = |late: &Late| {
+            let all = rows + written + late.events;
+            let percent =
+                u128::from(late.events) * 100 <= u128::from(all) * u128::from(caps.max_percent);
+            let removal = Removal {
+                objects: self.planned.objects + late.objects,
+                bytes: self.planned.bytes + late.bytes,
+            };
+            self.site.is_demo || has_begun && percent && removal.is_within(caps)
         };
         let done = retention::apply(self.site, policy, action, &tonight.entries, &may_trim).await?;
         let report = self.account(&action.dataset);
@@ -391,7 +407,7 @@ impl<'a> Night<'a> {
     }
 
     /// What may not go yet is no failure: it goes when its lock ends, and open requests wait for it.
-    fn count_purged(&mut self, removal: Removal) {
+    fn count_purged(&mut self, removal: Removed) {
         self.report.purged += removal.gone;
         self.report.findings.extend(removal.blocked);
         self.report.failures.extend(removal.failed);

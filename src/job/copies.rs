@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 
 use crate::audit::report::RunReport;
+use crate::lake::last_run::LastRun;
 use crate::plan::{Action, Due, Step};
 use crate::policy::LakePolicy;
 
@@ -54,6 +55,16 @@ pub fn removed(policy: &LakePolicy, report: &RunReport) -> Vec<Due> {
     due(policy, &aged, &erased, report.now)
 }
 
+/// For what earlier runs removed.
+pub fn open(seen: &LastRun, now: DateTime<Utc>) -> Vec<Due> {
+    let open = seen.copies.iter().filter(|(at, _)| *at > now);
+    let due = open.map(|(at, what)| Due {
+        at: *at,
+        what: what.clone(),
+    });
+    due.collect()
+}
+
 fn due(
     policy: &LakePolicy,
     aged: &BTreeSet<&str>,
@@ -73,9 +84,10 @@ fn due(
         due.push(Due {
             at,
             what: format!(
-                "rows of {} that {how} tonight are out of Snowflake's Time Travel and Fail-safe, if they are \
-                 deleted there today",
-                tables.join(", ")
+                "rows of {} that {how} on {} are out of Snowflake's Time Travel and Fail-safe, if they are \
+                 deleted there that day",
+                tables.join(", "),
+                now.format("%Y-%m-%d")
             ),
         });
     }
@@ -141,6 +153,7 @@ mod tests {
                 files: Vec::new(),
                 partly,
                 straddling: Vec::new(),
+                straddling_rows: 0,
                 raw: Vec::new(),
                 trim: Vec::new(),
                 quarantine: Vec::new(),
@@ -151,8 +164,8 @@ mod tests {
         };
         let told = planned(&policies.lake, &[retain(vec![file])], now);
         let lines: Vec<String> = told.iter().map(ToString::to_string).collect();
-        let expected = "due 2026-11-28 03:00 UTC: rows of cart that leave by age tonight are out of Snowflake's \
-                        Time Travel and Fail-safe, if they are deleted there today";
+        let expected = "due 2026-11-28 03:00 UTC: rows of cart that leave by age on 2026-11-20 are out of Snowflake's \
+                        Time Travel and Fail-safe, if they are deleted there that day";
         assert_eq!(lines, [expected]);
         assert_eq!(planned(&policies.lake, &[retain(Vec::new())], now), []);
     }
@@ -168,8 +181,8 @@ mod tests {
         let lines = |at: &str| {
             [("cart, funnel", "leave by age"), ("cart", "are erased")].map(|(tables, how)| {
                 format!(
-                    "due {at} 03:00 UTC: rows of {tables} that {how} tonight are out of Snowflake's Time Travel \
-                     and Fail-safe, if they are deleted there today"
+                    "due {at} 03:00 UTC: rows of {tables} that {how} on 2026-11-20 are out of Snowflake's Time Travel \
+                     and Fail-safe, if they are deleted there that day"
                 )
             })
         };

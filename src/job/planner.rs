@@ -64,6 +64,8 @@ pub struct Planned {
     pub suppression: Arc<Suppression>,
     /// What the last run saw.
     pub last: Option<LastRun>,
+    /// Holds that were in force then, and that nobody has lifted, though they are gone.
+    pub lost_holds: Vec<String>,
     /// From when on what cannot leave tonight can.
     pub blocked: Vec<Due>,
 }
@@ -84,7 +86,15 @@ impl Planned {
 
     fn guards(&self, policies: &Policies) -> Vec<Guard> {
         let last = self.last.as_ref();
-        guards(policies, &self.facts, last, &self.plan, self.plan.now)
+        let plan = &self.plan;
+        guards(
+            policies,
+            &self.facts,
+            last,
+            &self.lost_holds,
+            plan,
+            plan.now,
+        )
     }
 }
 
@@ -97,7 +107,9 @@ pub async fn plan(
     saved: Option<&Plan>,
 ) -> Result<Planned, PlanError> {
     let places = Places::new(&policies.lake.location);
-    let holds = hold::active(s3, &places).await.map_err(HoldError::from)?;
+    let mut holds = hold::all(s3, &places).await.map_err(HoldError::from)?;
+    let placed: BTreeSet<String> = holds.iter().map(|hold| hold.id.clone()).collect();
+    holds.retain(|hold| hold.lifted.is_none());
     let suppression = Suppression::load(s3, &places.system("erasure/suppression/"), key).await?;
     let mut asked = Asked::read(s3, policies, &holds, key, now).await?;
     let mut held = HeldPeople::of(&holds, &policies.lake.erasure, key)?;
@@ -140,8 +152,11 @@ pub async fn plan(
         plan = Known { blocked, ..known }.plan();
     }
     plan.due.extend(blocked.due.iter().cloned());
+    let last = LastRun::read(s3, &places).await.map_err(FactsError::from)?;
+    let copies = copies::planned(&policies.lake, &plan.steps, now);
+    plan.due.extend(copies);
     plan.due
-        .extend(copies::planned(&policies.lake, &plan.steps, now));
+        .extend(last.iter().flat_map(|last| copies::open(last, now)));
     plan.due.sort();
     plan.findings.extend(blocked.findings);
     plan.findings.extend(contradictions(policies, &facts)?);
@@ -155,7 +170,6 @@ pub async fn plan(
     let schema = compaction::schema_changes(s3, policies, &facts, now).await;
     plan.schema = schema.map_err(FactsError::from)?;
     plan.requests = asked.reports;
-    let last = LastRun::read(s3, &places).await.map_err(FactsError::from)?;
     let without = without_policy(s3, &places, policies, last.as_ref()).await;
     plan.findings.extend(without.map_err(FactsError::from)?);
     let mut planned = Planned {
@@ -164,6 +178,10 @@ pub async fn plan(
         requests: asked.requests,
         held: Arc::new(held),
         suppression: Arc::new(suppression),
+        lost_holds: last
+            .iter()
+            .flat_map(|last| last.holds.difference(&placed).cloned())
+            .collect(),
         last,
         blocked: blocked.due,
     };

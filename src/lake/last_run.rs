@@ -3,7 +3,7 @@
 //!
 //! Losing it costs a question: a run that finds none counts as the first one on the lake.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -30,6 +30,12 @@ pub struct LastRun {
     pub tables: BTreeMap<String, KnownTable>,
     /// How long other things are kept, as the policies word it; what is kept forever is not in it.
     pub spans: BTreeMap<String, String>,
+    /// The holds that were in force.
+    #[serde(default)]
+    pub holds: BTreeSet<String>,
+    /// From when on what left is out of copies that others keep, in words.
+    #[serde(default)]
+    pub copies: BTreeSet<(DateTime<Utc>, String)>,
 }
 
 /// What a run saw of a table.
@@ -46,6 +52,9 @@ pub struct KnownTable {
     /// Raw objects with events that came too old, which nobody has agreed to trim.
     #[serde(default)]
     pub waiting: u64,
+    /// Of a dataset, where its raw objects lay when it began: empty, or with a person's consent.
+    #[serde(default)]
+    pub begun_at: Option<String>,
 }
 
 impl LastRun {
@@ -57,6 +66,8 @@ impl LastRun {
             agreed: false,
             tables: BTreeMap::new(),
             spans: BTreeMap::new(),
+            holds: BTreeSet::new(),
+            copies: BTreeSet::new(),
         }
     }
 

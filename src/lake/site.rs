@@ -34,8 +34,8 @@ pub struct Site {
     pub memory: usize,
     /// Whether raw objects may be rewritten or deleted, and files purged.
     pub may_destroy: bool,
-    /// Whether a person has agreed to all of it, or it is a demo.
-    pub consented: bool,
+    /// Whether it is a demo, where nobody is asked.
+    pub is_demo: bool,
     /// Set when another run has taken the lease.
     pub lease_lost: Arc<AtomicBool>,
 }

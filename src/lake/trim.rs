@@ -37,26 +37,25 @@ pub enum Trimmed {
     Gone,
 }
 
-/// Whether a file of the table in `folder` holds a row from before `line` that is not `held`. Changes nothing.
-pub async fn has_older(
+/// How many rows a file of the table in `folder` holds from before `line` that are not `held`. Changes nothing.
+pub async fn older_rows(
     store: &Arc<dyn ObjectStore>,
     folder: &S3Location,
     file: &DataFile,
     line: DateTime<Utc>,
     held: Option<&FileHits>,
-) -> Result<bool, RowsError> {
+) -> Result<u64, RowsError> {
     let failed = |error: ParquetError| parquet_error(&file.path, &error);
+    let mut older = 0;
     let reader = Reader::open(store, folder, file).await.map_err(failed)?;
     for group in reader.maybe_older(line).map_err(failed)? {
         let mut batches = reader.times(group).map_err(failed)?;
         let mut stays = Stays::new(Some(line), held, group);
         while let Some(batch) = batches.try_next().await.map_err(failed)? {
-            if stays.next(&batch).has_false() {
-                return Ok(true);
-            }
+            older += stays.next(&batch).false_count() as u64;
         }
     }
-    Ok(false)
+    Ok(older)
 }
 
 /// Writes a file again without its rows from before `line` that are not `held`, and reads it back; the old one

@@ -219,6 +219,9 @@ pub struct Retain {
     /// Table files of the line's own day that hold older rows too: those rows go.
     #[serde(default)]
     pub straddling: Vec<DataFile>,
+    /// Those rows.
+    #[serde(default)]
+    pub straddling_rows: u64,
     /// Raw object versions that go whole.
     pub raw: Vec<ObjectVersion>,
     /// All versions of raw objects that straddle the line, or hold events of erased subjects: those

@@ -4,6 +4,7 @@
 //! clock that jumped, a bucket that was listed with the wrong prefix. Each guard says what is unusual; the
 //! person who finds it right gives the plan's digest. Pure: what the last run saw was read before.
 
+mod seen;
 mod shorter;
 
 use std::collections::BTreeSet;
@@ -12,14 +13,15 @@ use std::fmt;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Plan, megabytes};
-use crate::lake::facts::{DatasetFacts, Facts, TableFacts};
-use crate::lake::last_run::{KnownTable, LastRun};
+use super::{Action, Plan, Retain, megabytes};
+use crate::lake::facts::{Facts, TableFacts};
+use crate::lake::last_run::LastRun;
 use crate::lake::ledger::KnownObject;
 use crate::lake::s3::ObjectVersion;
 use crate::lake::tables::DataFile;
-use crate::policy::Policies;
-use shorter::{broken_records, raw_objects, rules, segments, spans};
+use crate::policy::{GuardsPolicy, Policies};
+
+pub use seen::seen;
 
 /// Something unusual that a person has to look at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,11 +54,13 @@ impl fmt::Display for Guard {
     }
 }
 
-/// What of `plan` a person has to agree to, given the lake as it is and as the last run saw it.
+/// What of `plan` a person has to agree to, given the lake as it is and as the last run saw it. `lost_holds` were
+/// in force then and are not there any more, though nobody has lifted them.
 pub fn guards(
     policies: &Policies,
     facts: &Facts,
     last: Option<&LastRun>,
+    lost_holds: &[String],
     plan: &Plan,
     now: DateTime<Utc>,
 ) -> Vec<Guard> {
@@ -72,7 +76,9 @@ pub fn guards(
         watch.shorter_policies(last);
         watch.nothing_found(last);
         watch.waiting(last);
+        watch.begins(last);
     }
+    watch.lost_holds(lost_holds);
     watch.first_deletion(last);
     watch.caps_of_tables();
     watch.caps_of_objects();
@@ -103,6 +109,35 @@ impl Watch<'_> {
         };
         let what = format!("{so_far}, and {steps} steps would rewrite or delete for good");
         self.push(GuardKind::FirstRun, what);
+    }
+
+    /// A dataset that joined the lake, or moved, with something in it already.
+    fn begins(&mut self, last: &LastRun) {
+        for step in self.plan.destructive() {
+            let Action::Retain(action) = &step.action else {
+                continue;
+            };
+            let policy = self.policies.dataset(&action.dataset);
+            let Some(policy) = policy.filter(|policy| last.agreed && !last.has_begun(policy))
+            else {
+                continue;
+            };
+            let what = format!(
+                "nobody has agreed to a deletion of {} at {} yet, where something was when a run first looked: {}",
+                policy.name, policy.raw.location, step.why
+            );
+            self.push(GuardKind::FirstRun, what);
+        }
+    }
+
+    fn lost_holds(&mut self, lost: &[String]) {
+        for id in lost {
+            let what = format!(
+                "hold {id} was in force at the last run, and is gone though nobody has lifted it: bring back \
+                 system/holds/{id}.json, or place it again; else what it kept goes"
+            );
+            self.push(GuardKind::NothingFound, what);
+        }
     }
 
     /// What came too old and was too much to go unasked.
@@ -163,12 +198,19 @@ impl Watch<'_> {
     fn caps_of_tables(&mut self) {
         let caps = &self.policies.lake.guards;
         for step in &self.plan.steps {
-            let (name, files, partly) = match &step.action {
-                Action::Retain(action) => (&action.dataset, &action.files, &action.partly),
-                Action::RetainCurated(action) => (&action.table, &action.files, &action.partly),
+            let (name, files, partly, straddling) = match &step.action {
+                Action::Retain(Retain {
+                    dataset,
+                    files,
+                    partly,
+                    straddling_rows,
+                    ..
+                }) => (dataset, files, partly, *straddling_rows),
+                Action::RetainCurated(action) => (&action.table, &action.files, &action.partly, 0),
                 _ => continue,
             };
-            let Takes { rows, days, .. } = Takes::of(files.iter().chain(partly));
+            let Takes { rows, days } = Takes::of(files.iter().chain(partly));
+            let rows = rows + straddling;
             let all = self.facts.table(name).map_or(0, TableFacts::rows);
             if u128::from(rows) * 100 > u128::from(all) * u128::from(caps.max_percent) {
                 let what = format!(
@@ -191,9 +233,40 @@ impl Watch<'_> {
     /// Object versions that are deleted for good, and table files that no reader finds any more.
     fn caps_of_objects(&mut self) {
         let caps = &self.policies.lake.guards;
+        let Removal { objects, bytes } = Removal::of(self.plan);
+        if objects > caps.max_objects {
+            let what = format!(
+                "{objects} object versions would be deleted, more than `max_objects` ({})",
+                caps.max_objects
+            );
+            self.push(GuardKind::Cap, what);
+        }
+        if bytes > caps.max_bytes.bytes() {
+            let what = format!(
+                "{} would be deleted, more than `max_bytes` ({})",
+                megabytes(bytes),
+                caps.max_bytes
+            );
+            self.push(GuardKind::Cap, what);
+        }
+    }
+}
+
+/// Objects that are deleted for good or rewritten.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Removal {
+    /// Object versions and table files.
+    pub objects: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+impl Removal {
+    /// What `plan` names.
+    pub fn of(plan: &Plan) -> Self {
         let mut versions: Vec<&ObjectVersion> = Vec::new();
         let mut files: Vec<&DataFile> = Vec::new();
-        for step in &self.plan.steps {
+        for step in &plan.steps {
             match &step.action {
                 Action::Retain(action) => {
                     let raw = action.raw.iter().chain(&action.trim);
@@ -211,23 +284,15 @@ impl Watch<'_> {
             }
         }
         let sizes = versions.iter().map(|version| version.size);
-        let bytes: u64 = sizes.chain(files.iter().map(|file| file.size)).sum();
-        let count = (versions.len() + files.len()) as u64;
-        if count > caps.max_objects {
-            let what = format!(
-                "{count} object versions would be deleted, more than `max_objects` ({})",
-                caps.max_objects
-            );
-            self.push(GuardKind::Cap, what);
+        Self {
+            objects: (versions.len() + files.len()) as u64,
+            bytes: sizes.chain(files.iter().map(|file| file.size)).sum(),
         }
-        if bytes > caps.max_bytes.bytes() {
-            let what = format!(
-                "{} would be deleted, more than `max_bytes` ({})",
-                megabytes(bytes),
-                caps.max_bytes
-            );
-            self.push(GuardKind::Cap, what);
-        }
+    }
+
+    /// Whether it is no more than the policies let go unasked.
+    pub fn is_within(self, caps: &GuardsPolicy) -> bool {
+        self.objects <= caps.max_objects && self.bytes <= caps.max_bytes.bytes()
     }
 }
 
@@ -249,71 +314,4 @@ impl Takes {
         }
         takes
     }
-}
-
-/// What the run that carries out `plan` will leave for the next one's guards.
-pub fn seen(policies: &Policies, facts: &Facts, last: Option<&LastRun>, plan: &Plan) -> LastRun {
-    let mut seen = LastRun::new(plan.now);
-    seen.agreed = last.map_or_else(|| is_empty(facts), |last| last.agreed);
-    for (name, retention) in rules(policies) {
-        let before = last.and_then(|last| last.tables.get(name));
-        let known = KnownTable {
-            keep: retention.keep.to_string(),
-            zone: retention.zone.to_string(),
-            table: facts.table(name).and_then(TableFacts::version),
-            has_raw: has_raw(facts, plan, name)
-                .unwrap_or_else(|| before.is_some_and(|before| before.has_raw)),
-            waiting: 0,
-        };
-        seen.tables.insert(name.to_owned(), known);
-    }
-    let spans = spans(policies).into_iter();
-    seen.spans = spans
-        .map(|(_, what, keep)| (what, keep.to_string()))
-        .collect();
-    if let Some(last) = last {
-        carry_over(last, &mut seen);
-    }
-    seen
-}
-
-/// What is known of tables whose policies are away: they may come back shorter.
-fn carry_over(last: &LastRun, seen: &mut LastRun) {
-    for (name, known) in &last.tables {
-        if seen.tables.contains_key(name) {
-            continue;
-        }
-        seen.tables.insert(name.clone(), known.clone());
-        for what in [raw_objects(name), broken_records(name), segments(name)] {
-            if let Some(keep) = last.spans.get(&what) {
-                seen.spans.insert(what, keep.clone());
-            }
-        }
-    }
-}
-
-/// Whether there is nothing in the lake yet, nor anything to come into it.
-fn is_empty(facts: &Facts) -> bool {
-    let has_table = |table: &Option<u64>| table.is_some();
-    let has_raw = |dataset: &DatasetFacts| !dataset.raw.is_empty();
-    !facts.table_versions().values().any(has_table) && !facts.datasets.values().any(has_raw)
-}
-
-/// Whether raw objects stay, where all of them were looked at.
-fn has_raw(facts: &Facts, plan: &Plan, name: &str) -> Option<bool> {
-    let dataset = facts.datasets.get(name)?;
-    if !dataset.discovery.coverage.is_everything() {
-        return None;
-    }
-    let gone: BTreeSet<&ObjectVersion> = plan
-        .steps
-        .iter()
-        .filter_map(|step| match &step.action {
-            Action::Retain(action) if action.dataset == name => Some(&action.raw),
-            _ => None,
-        })
-        .flatten()
-        .collect();
-    let mut current = dataset.raw.iter().filter(|version| version.is_current());
-    Some(current.any(|version| !gone.contains(version)))
 }

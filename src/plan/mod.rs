@@ -28,7 +28,7 @@ pub use action::{
     FileRequests, Fold, Identify, Purge, Retain, RetainCurated, TrimLedger,
 };
 pub use forecast::{Forecast, Leaving};
-pub use guards::{Guard, GuardKind, guards, seen};
+pub use guards::{Guard, GuardKind, Removal, guards, seen};
 pub use requests::RequestReport;
 pub use saved::{PlanFileError, Stale, named_raw, read, refuse_if_stale};
 pub use schema::{FieldChange, FieldFate, SHOWN_FIELDS, SchemaChange, shown_columns, shown_field};

@@ -57,6 +57,27 @@ pub struct Retained {
     pub is_whole: bool,
 }
 
+/// What came too old tonight.
+#[derive(Debug, Clone, Copy)]
+pub struct Late {
+    /// Such events.
+    pub events: u64,
+    /// The raw objects that hold them.
+    pub objects: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+impl Late {
+    fn of(objects: &[&Entry]) -> Self {
+        Self {
+            events: objects.iter().map(|entry| entry.counts.expired).sum(),
+            objects: objects.len() as u64,
+            bytes: objects.iter().map(|entry| entry.size).sum(),
+        }
+    }
+}
+
 /// Takes out of a dataset what is too old. `tonight` are the raw objects compacted by earlier steps; whether so
 /// many of their events as came too old go at once, nobody having been asked, `may_trim` tells.
 pub async fn apply(
@@ -64,7 +85,7 @@ pub async fn apply(
     policy: &DatasetPolicy,
     step: &Retain,
     tonight: &[Entry],
-    may_trim: &dyn Fn(u64) -> bool,
+    may_trim: &dyn Fn(&Late) -> bool,
 ) -> Result<Retained, RetentionError> {
     let mut done = Retained {
         rows: drop_rows(site, policy, step).await?,
@@ -95,7 +116,7 @@ pub async fn apply(
     let (erased, others): (Vec<&Entry>, Vec<&Entry>) = leftovers.partition(is_erased);
     let (mut go, mut wait) = (erased, others);
     wait.retain(|entry| entry.counts.expired > 0);
-    if may_trim(wait.iter().map(|entry| entry.counts.expired).sum()) {
+    if may_trim(&Late::of(&wait)) {
         go.append(&mut wait);
     }
     if site.may_destroy {

@@ -82,6 +82,14 @@ impl Dataset<'_> {
             ..
         } = self;
         let mut leaving = of_table(policy.retention, &facts.events, held, spared, at);
+        let first_day = policy.retention.horizon(at).first_day();
+        for file in super::no_longer_kept_by_law(policy, facts, first_day, at) {
+            if !held.holds(file.event_date) && spared.rows_of(&file).is_none() {
+                leaving.events += file.rows;
+                leaving.objects += 1;
+                leaving.bytes += file.size;
+            }
+        }
         let sizes = if facts.discovery.coverage.is_everything() {
             self.listed(at)
         } else {
@@ -119,9 +127,11 @@ impl Dataset<'_> {
     fn known(&self, at: DateTime<Utc>) -> Vec<u64> {
         let policy = self.policy;
         let stays = |object: &KnownObject, at| outlives(policy, object, at);
-        let objects = self.facts.ledger.known().map(|(_, object)| object);
-        let free =
-            objects.filter(|object| !self.held.may_hold(object.first_date, object.last_date));
+        let free = self
+            .facts
+            .ledger
+            .unreplaced()
+            .filter(|object| !self.held.may_hold(object.first_date, object.last_date));
         let leaving = free.filter(|object| stays(object, self.now) && !stays(object, at));
         leaving.map(|object| object.size).collect()
     }

@@ -4,7 +4,8 @@
 //! a table go whole. A raw object goes once all its events are too old, or once its policy's `raw.keep` is
 //! over; one that straddles the line is rewritten without the old ones, and so is one that holds late
 //! events of an erased subject. A damaged object, whose content nobody knows whole, stays. An older version
-//! goes with its current one: what its consumer replaced before it was ever compacted counts as withdrawn.
+//! goes by what is in it, and with its current one at the latest: what its consumer replaced before it was ever
+//! compacted counts as withdrawn.
 
 mod apply;
 mod blocked;
@@ -20,6 +21,7 @@ mod straddling;
 mod uploads;
 
 use chrono::{DateTime, NaiveDate, Utc};
+use chrono_tz::Tz;
 
 use crate::lake::facts::{DatasetFacts, Grace, TableFacts};
 use crate::lake::hold::Held;
@@ -29,9 +31,9 @@ use crate::lake::s3::ObjectVersion;
 use crate::lake::subject::kept_by_law;
 use crate::lake::tables::DataFile;
 use crate::plan::{Action, Due, Purge, Retain, RetainCurated, Step, megabytes, total_size};
-use crate::policy::{CuratedPolicy, DatasetPolicy};
+use crate::policy::{CuratedPolicy, DatasetPolicy, OnErasure, RetentionPolicy};
 
-pub use apply::{Retained, RetentionError, apply, apply_curated, purge, remove};
+pub use apply::{Late, Retained, RetentionError, apply, apply_curated, purge, remove};
 pub use blocked::Blocked;
 pub use forecast::forecast;
 pub use ledger::{plan_ledger, trim_ledger};
@@ -40,7 +42,7 @@ pub use own_files::{plan_replaced, plan_reports, replaced};
 pub use raw::{RawRule, due_keys, unknown};
 pub use removal::Removal;
 pub use spared::{NOTHING_SPARED, Rest, Spared, spared};
-pub use straddling::{raw_rules, straddling_files};
+pub use straddling::{Straddling, raw_rules, straddling_files};
 pub use uploads::abandoned;
 
 /// The step that takes out of a dataset what is too old. `straddling` are the table files of the line's own
@@ -48,7 +50,7 @@ pub use uploads::abandoned;
 /// stays.
 pub fn plan(
     raw_rule: &RawRule<'_>,
-    straddling: &[DataFile],
+    straddling: &Straddling,
     held: &Held,
     spared: &Spared,
     compactions: &[String],
@@ -64,7 +66,7 @@ pub fn plan(
     files.retain(|file| !held.holds(file.event_date));
     let (files, partly) = spared.part(files);
     let straddling = if held.holds(first_day) {
-        &[]
+        &Straddling::default()
     } else {
         straddling
     };
@@ -77,7 +79,7 @@ pub fn plan(
     }
     let nothing = files.is_empty()
         && partly.is_empty()
-        && straddling.is_empty()
+        && straddling.files.is_empty()
         && raw.is_empty()
         && trim.is_empty()
         && quarantine.is_empty();
@@ -98,7 +100,7 @@ pub fn plan(
             raw.len(),
             megabytes(total_size(&raw)),
             quarantine.len(),
-            partly.len() + straddling.len(),
+            partly.len() + straddling.files.len(),
             trim.len(),
         )
     };
@@ -110,7 +112,8 @@ pub fn plan(
             keep_from,
             files,
             partly,
-            straddling: straddling.to_vec(),
+            straddling: straddling.files.clone(),
+            straddling_rows: straddling.rows,
             raw,
             trim,
             quarantine,
@@ -289,6 +292,23 @@ pub fn due(
             ),
         });
     }
+    if let OnErasure::Redact(redaction) = &policy.pii.on_erasure {
+        let redacted = facts.events.files.iter().filter(|file| {
+            is_redacted(&file.path) && file.event_date >= first_day && !held.holds(file.event_date)
+        });
+        let rule = RetentionPolicy {
+            keep: redaction.keep,
+            zone: Tz::UTC,
+        };
+        let next = redacted.map(|file| rule.leaves_at(file.event_date)).min();
+        due.extend(next.map(|at| Due {
+            at,
+            what: format!(
+                "redacted rows leave {}, which a law wants kept {}",
+                policy.name, redaction.keep
+            ),
+        }));
+    }
     if let Some(keep) = policy.raw.keep {
         let next = still_there(facts, blocked)
             .filter(|compacted| !compacted.damaged)
@@ -312,9 +332,8 @@ fn still_there<'a>(
     blocked: &'a Blocked,
 ) -> Box<dyn Iterator<Item = &'a KnownObject> + 'a> {
     if !facts.discovery.coverage.is_everything() {
-        return Box::new(facts.ledger.known().map(|(_, known)| known));
+        return Box::new(facts.ledger.unreplaced());
     }
-    let current = facts.raw.iter();
-    let current = current.filter(|version| version.latest && !blocked.holds(version));
-    Box::new(current.filter_map(|version| facts.ledger.compacted(&version.key, &version.etag)))
+    let there = facts.raw.iter().filter(|version| !blocked.holds(version));
+    Box::new(there.filter_map(|version| facts.ledger.compacted(&version.key, &version.etag)))
 }

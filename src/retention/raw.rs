@@ -48,43 +48,46 @@ impl RawRule<'_> {
             if objects.any(|version| facts.ledger.may_be_held(held, version)) {
                 continue;
             }
-            let current = versions
-                .iter()
-                .find(|version| version.latest && !version.marker);
-            let Some(current) = current else {
-                // Deleted by its owner: what is left goes by the rule for what was in it, markers once they
-                // hide nothing.
-                let hidden = versions.iter().filter(|version| !version.marker);
-                let hides_something = hidden.clone().any(|version| self.stays(version));
-                let goes = versions.iter().filter(|version| {
-                    let stays = if version.marker {
-                        hides_something
-                    } else {
-                        self.stays(version)
-                    };
-                    !stays
-                });
-                gone.extend(goes.map(|version| (*version).clone()));
-                continue;
-            };
-            let Some(compacted) = facts.ledger.compacted(&current.key, &current.etag) else {
-                continue;
-            };
-            let fate = if !outlives(self.policy, compacted, self.now) {
-                &mut gone
-            } else if versions.iter().any(|version| self.must_trim(version)) {
-                &mut trimmed
+            let current = versions.iter().find(|version| version.is_current());
+            let compacted =
+                current.and_then(|current| facts.ledger.compacted(&current.key, &current.etag));
+            let is_over = |known: &KnownObject| !outlives(self.policy, known, self.now);
+            if compacted.is_some_and(is_over) {
+                gone.extend(versions.into_iter().cloned());
+            } else if compacted.is_some() && versions.iter().any(|one| self.must_trim(one)) {
+                trimmed.extend(versions.into_iter().cloned());
             } else {
-                continue;
-            };
-            fate.extend(versions.iter().map(|version| (*version).clone()));
+                gone.extend(self.hidden(&versions).cloned());
+            }
         }
         (gone, trimmed)
     }
 
-    /// Whether a version under a delete marker stays: what was never compacted does. One that holds something
-    /// too old goes whole, for what is hidden cannot be written again; what is young in it is in the table, and
-    /// its owner wanted it gone.
+    /// Of the versions of a key that no reader gets without asking those that go by the rule for what is in
+    /// them, whatever becomes of the current one; delete markers once they hide nothing.
+    fn hidden<'v>(
+        &self,
+        versions: &[&'v ObjectVersion],
+    ) -> impl Iterator<Item = &'v ObjectVersion> {
+        let stays = |version: &ObjectVersion| {
+            version.is_current() || !version.marker && self.stays(version)
+        };
+        let hides_something = versions.iter().any(|version| stays(version));
+        let goes = move |version: &&&ObjectVersion| match version.marker {
+            true => !hides_something,
+            false => !stays(version),
+        };
+        versions
+            .iter()
+            .filter(goes)
+            .copied()
+            .collect::<Vec<_>>()
+            .into_iter()
+    }
+
+    /// Whether a hidden version stays: what was never compacted does. One that holds something too old goes whole,
+    /// for what is hidden cannot be written again; what is young in it is in the table, and its owner wanted it
+    /// gone.
     fn stays(&self, version: &ObjectVersion) -> bool {
         let compacted = self.facts.ledger.compacted(&version.key, &version.etag);
         compacted.is_none_or(|compacted| {
@@ -114,7 +117,9 @@ pub fn unknown(policy: &DatasetPolicy, facts: &DatasetFacts) -> Vec<String> {
     let compacted = |version: &ObjectVersion| facts.ledger.compacted(&version.key, &version.etag);
     let (mut hidden, mut damaged) = (Vec::new(), Vec::new());
     for versions in by_key(&facts.raw).into_values() {
-        let is_hidden = !versions.iter().any(|version| version.is_current());
+        // What is new is compacted, and then goes with its older versions, unless nothing is in it.
+        let current = versions.iter().find(|version| version.is_current());
+        let is_hidden = current.is_none_or(|current| is_marker(current));
         for version in versions.iter().filter(|version| !version.marker) {
             match compacted(version) {
                 Some(known) if known.damaged => damaged.push((*version).clone()),

@@ -113,8 +113,14 @@ struct Search<'a> {
 impl Search<'_> {
     async fn raw(&self, held: &Held) -> Result<BTreeMap<String, Rest>, S3Error> {
         let (gone, trimmed) = self.rule.fates(held);
-        let all: Vec<ObjectVersion> = gone.into_iter().chain(trimmed).collect();
-        let found: Vec<Option<(String, Rest)>> = futures::stream::iter(by_key(&all))
+        let keys: BTreeSet<&str> = gone
+            .iter()
+            .chain(&trimmed)
+            .map(|one| one.key.as_str())
+            .collect();
+        let mut all = by_key(&self.rule.facts.raw);
+        all.retain(|key, _| keys.contains(key));
+        let found: Vec<Option<(String, Rest)>> = futures::stream::iter(all)
             .map(|(key, versions)| async move {
                 let rest = self.rest(&versions).await?;
                 Ok::<_, S3Error>(rest.map(|rest| (key.to_owned(), rest)))

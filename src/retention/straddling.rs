@@ -13,7 +13,7 @@ use crate::lake::facts::{DatasetFacts, Facts, Places};
 use crate::lake::raw::time_rule;
 use crate::lake::s3::{Pick, ReadS3};
 use crate::lake::tables::DataFile;
-use crate::lake::trim::has_older;
+use crate::lake::trim::older_rows;
 use crate::policy::{DatasetPolicy, Horizon, Policies};
 
 /// The rules for raw objects, by dataset: of objects that begin on the line's own day it is looked up whether
@@ -84,6 +84,15 @@ async fn keys_with_older(
     Ok(keys)
 }
 
+/// What of the line's own day is older than the line.
+#[derive(Debug, Default)]
+pub struct Straddling {
+    /// Table files that hold older rows too.
+    pub files: Vec<DataFile>,
+    /// These rows.
+    pub rows: u64,
+}
+
 /// The table files of each dataset that hold rows from before its line, on the line's own day.
 pub async fn straddling_files(
     s3: &ReadS3,
@@ -91,7 +100,7 @@ pub async fn straddling_files(
     facts: &Facts,
     spared: &BTreeMap<String, Spared>,
     now: DateTime<Utc>,
-) -> Result<BTreeMap<String, Vec<DataFile>>, RetentionError> {
+) -> Result<BTreeMap<String, Straddling>, RetentionError> {
     let store = s3.store(&policies.lake.location.bucket)?;
     let mut straddling = BTreeMap::new();
     for policy in &policies.datasets {
@@ -101,12 +110,14 @@ pub async fn straddling_files(
         };
         let folder = Places::new(&policies.lake.location).events(&policy.name);
         let days = table.files.iter();
-        let mut older = Vec::new();
+        let mut older = Straddling::default();
         for file in days.filter(|file| file.event_date == line.first_day()) {
             let spared = spared.get(&policy.name);
             let held = spared.and_then(|spared| spared.rows_of(file));
-            if has_older(&store, &folder, file, line.from(), held).await? {
-                older.push(file.clone());
+            let rows = older_rows(&store, &folder, file, line.from(), held).await?;
+            if rows > 0 {
+                older.files.push(file.clone());
+                older.rows += rows;
             }
         }
         straddling.insert(policy.name.clone(), older);

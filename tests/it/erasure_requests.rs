@@ -240,7 +240,7 @@ fn a_held_request_stops_others_for_the_same_person() {
     let second = listed(&lake, NOW)
         .iter()
         .map(|one| one["id"].as_str().unwrap().to_owned())
-        .find(|id| told.stdout.contains(id))
+        .find(|id| *id != first && told.stdout.contains(id))
         .unwrap();
     for command in [&["plan"][..], &["erase", "list"]] {
         let line = line(&lake, command, &second);

@@ -346,3 +346,139 @@ fn a_span_that_was_taken_away_and_comes_back_asks() {
         &["raw objects of cart, once compacted, were kept forever at the last run"],
     );
 }
+
+/// Digests agreed to at `now`.
+fn confirm(lake: &Lake, now: &str) {
+    let server = Server::of(lake, now);
+    let plan = server.real(lake, now, &["plan", "--output", "json"]).json();
+    let digest = plan["digest"].as_str().unwrap();
+    server
+        .real(lake, now, &["run", "--confirm", digest])
+        .expect_exit(0);
+}
+
+#[test]
+fn more_objects_with_events_that_come_too_old_than_usual() {
+    for cap in ["max_objects: 3", "max_bytes: 1 KB"] {
+        let lake = looked_after();
+        lake.change_policy("lake.yaml", "key:", &format!("guards: {{ {cap} }}\nkey:"));
+        let store = lake.store(NEXT_NIGHT);
+        for start in (100..200).step_by(10) {
+            let old = lines(&[event("payment", BOB, "2024-10-01T12:00:00Z")]);
+            store.put(bucket("payment"), &raw_key("payment", 0, start), old);
+        }
+        drop(store);
+        let raw = || lake.store(NOW).versions(bucket("payment"), "").len();
+        let server = Server::of(&lake, NEXT_NIGHT);
+        let run = server.real(&lake, NEXT_NIGHT, &["run"]);
+        drop(server);
+        // The plan itself takes a table file.
+        assert!(run.exit == 0 || run.exit == 5, "{}", run.stderr);
+        assert_eq!(raw(), 10, "{cap}");
+    }
+}
+
+#[test]
+fn more_rows_of_a_straddling_file_than_usual() {
+    let lake = Lake::empty();
+    let (keep, zone) = ("keep: 2 years", "keep: 2 years\n  zone: Pacific/Kiritimati");
+    for dataset in ["cart", "payment", "post_purchase", "product"] {
+        lake.change_policy(&format!("datasets/{dataset}.yaml"), keep, zone);
+    }
+    lake.change_policy("curated/booking_funnel_daily.yaml", keep, zone);
+    // There the 21st begins at 10:00.
+    let early = (0..20).map(|minute| format!("2024-11-20T01:{minute:02}:00Z"));
+    let late = (0..3).map(|minute| format!("2024-11-20T23:{minute:02}:00Z"));
+    let events: Vec<String> = early
+        .chain(late)
+        .map(|time| event("cart", BOB, &time))
+        .collect();
+    lake.store(NOW)
+        .put(bucket("cart"), &raw_key("cart", 0, 0), lines(&events));
+    confirm(&lake, "2026-11-19T12:00:00Z");
+    assert_eq!(days(&lake), 23);
+    let words = ["20 of the 23 rows of cart would leave by age"];
+    stopped_then_confirmed(&lake, "2026-11-20T12:00:00Z", "cap", &words);
+    assert_eq!(days(&lake), 3);
+}
+
+#[test]
+fn a_hold_that_vanished() {
+    let lake = looked_after();
+    let add =
+        "hold add --table cart --reason audit --owner Legal --review 2027-01-01 --output json";
+    let add: Vec<&str> = add.split(' ').collect();
+    let server = Server::of(&lake, NOW);
+    let placed = server.real(&lake, NOW, &add).json();
+    drop(server);
+    let id = placed[0]["id"].as_str().unwrap();
+    lake.run(NEXT_NIGHT);
+    lake.store(NOW)
+        .remove_all(LAKE_BUCKET, &format!("system/holds/{id}.json"));
+    let words = ["was in force at the last run", "nobody has lifted it"];
+    stopped_then_confirmed(&lake, "2026-11-22T03:00:00Z", "nothing_found", &words);
+    assert_eq!(days(&lake), 26);
+}
+
+#[test]
+fn a_dataset_that_joins_with_something_in_it() {
+    let lake = Lake::empty();
+    let policy = lake.policy("datasets/payment.yaml");
+    let text = std::fs::read_to_string(&policy).unwrap();
+    std::fs::remove_file(&policy).unwrap();
+    let curated = lake.policy("curated/booking_funnel_daily.yaml");
+    std::fs::remove_file(curated).unwrap();
+    std::fs::remove_file(lake.policy("curated/booking_funnel_daily.sql")).unwrap();
+    let server = Server::of(&lake, NOW);
+    server.real(&lake, NOW, &["run"]).expect_exit(0);
+    drop(server);
+    std::fs::write(&policy, text).unwrap();
+    let store = lake.store(NEXT_NIGHT);
+    let of = |time: &str| lines(&[event("payment", BOB, time)]);
+    let old = ["2024-10-01T12:00:00Z", "2024-11-21T12:00:00Z"];
+    for (start, time) in (0..).step_by(10).zip(old) {
+        store.put(bucket("payment"), &raw_key("payment", 0, start), of(time));
+    }
+    for start in (20..80).step_by(10) {
+        let young = of("2026-11-19T12:00:00Z");
+        store.put(bucket("payment"), &raw_key("payment", 0, start), young);
+    }
+    drop(store);
+    let raw = || lake.store(NOW).versions(bucket("payment"), "").len();
+    let server = Server::of(&lake, NEXT_NIGHT);
+    server.real(&lake, NEXT_NIGHT, &["run"]).expect_exit(0);
+    drop(server);
+    assert_eq!(raw(), 8);
+    let words = ["nobody has agreed to a deletion of payment at s3://acme-payment-events/"];
+    stopped_then_confirmed(&lake, "2026-11-22T03:00:00Z", "first_run", &words);
+    assert_eq!(raw(), 6);
+}
+
+#[test]
+fn other_spans_that_are_shortened() {
+    let lake = Lake::empty();
+    lake.change_policy("lake.yaml", "key:", "unfinished_uploads: 7 days\nkey:");
+    lake.change_policy(
+        "datasets/payment.yaml",
+        "\n  on_erasure: delete\n",
+        "\n  on_erasure: redact\n  legal_minimum: { keep: 90 days, reason: chargebacks }\n  redact: { userId: hash, sessionId: null, cartId: null, paymentId: null }\n",
+    );
+    let server = Server::of(&lake, NOW);
+    server.real(&lake, NOW, &["run"]).expect_exit(0);
+    drop(server);
+    lake.change_policy("lake.yaml", "uploads: 7 days", "uploads: 1 days");
+    lake.change_policy("datasets/payment.yaml", "keep: 90 days", "keep: 10 days");
+    let words = [
+        "unfinished uploads were kept 7 days at the last run and are kept 1 day now",
+        "redacted rows of payment were kept 90 days at the last run and are kept 10 days now",
+    ];
+    stopped_then_confirmed(&lake, NEXT_NIGHT, "shorter_policy", &words);
+    lake.change_policy(
+        "datasets/payment.yaml",
+        "on_erasure: redact\n  legal_minimum: { keep: 10 days, reason: chargebacks }\n  redact: { userId: hash, sessionId: null, cartId: null, paymentId: null }\n",
+        "on_erasure: delete\n",
+    );
+    let words =
+        ["redacted rows of payment were kept 10 days at the last run and are not kept any more"];
+    stopped_then_confirmed(&lake, "2026-11-22T03:00:00Z", "shorter_policy", &words);
+}

@@ -340,11 +340,17 @@ fn rows_that_leave_by_age_are_told_to_leave_snowflake_later() {
     for words in [
         "2026-11-29T03:00:00Z rows of ",
         "cart",
-        " that leave by age tonight are out of ",
+        " that leave by age on 2026-11-21 are out of ",
     ] {
         assert!(planned[0].contains(words), "{planned:?}");
     }
-    assert_eq!(due(&lake.plan(NEXT_NIGHT), "Snowflake"), [""; 0]);
+    // It is told until then, by every plan and report.
+    assert_eq!(due(&lake.plan(NEXT_NIGHT), "Snowflake"), planned);
+    assert_eq!(due(&lake.run("2026-11-25T03:00:00Z"), "Snowflake"), planned);
+    assert_eq!(
+        due(&lake.plan("2026-11-29T03:00:00Z"), "Snowflake"),
+        [""; 0]
+    );
 }
 
 #[test]

@@ -457,3 +457,36 @@ fn a_delete_marker_goes_with_the_last_version_that_it_hides() {
     assert_eq!(left(), (0, vec![]), "30 days after compaction");
     lake.expect_nothing_to_do("2026-12-24T03:00:00Z");
 }
+
+#[test]
+fn an_older_version_goes_by_what_is_in_it() {
+    let lake = Lake::empty();
+    let key = raw_key("cart", 0, 0);
+    let of = |time: &str| lines(&[event("cart", BOB, time)]);
+    let put = |now: &str, body: Vec<u8>| {
+        lake.store(now).put(bucket("cart"), &key, body);
+    };
+    put(NOW, of("2024-11-21T10:00:00Z"));
+    lake.run(NOW);
+    // Nothing of it is ever compacted, and it hides what was.
+    put("2026-11-20T04:00:00Z", Vec::new());
+    let versions = || lake.store(NOW).versions(bucket("cart"), "").len();
+    lake.run(NEXT_NIGHT);
+    assert_eq!(versions(), 2);
+    lake.run("2026-11-22T03:00:00Z");
+    assert_eq!(versions(), 1);
+    lake.expect_nothing_to_do("2026-11-22T03:00:00Z");
+
+    // An object that is put again and again.
+    put("2026-11-22T04:00:00Z", of("2026-11-19T10:00:00Z"));
+    lake.run("2026-11-23T03:00:00Z");
+    put("2026-12-10T04:00:00Z", of("2026-11-19T11:00:00Z"));
+    lake.run("2026-12-11T03:00:00Z");
+    assert_eq!(versions(), 3);
+    let due = lake.plan("2026-12-22T03:00:00Z")["due"].to_string();
+    assert!(due.contains("2026-12-23T03:00:00Z"), "{due}");
+    lake.run("2026-12-23T03:00:00Z");
+    // Thirty days after it was compacted.
+    assert_eq!(versions(), 2);
+    lake.expect_nothing_to_do("2026-12-23T03:00:00Z");
+}

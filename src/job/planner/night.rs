@@ -13,10 +13,9 @@ use crate::job::uploads;
 use crate::lake::facts::{Facts, Grace, Places, TableFacts};
 use crate::lake::hold::{Held, Hold};
 use crate::lake::s3::ObjectVersion;
-use crate::lake::tables::DataFile;
 use crate::plan::{Action, Checkpoint, Due, Plan, Step};
 use crate::policy::Policies;
-use crate::retention::{self, Blocked, NOTHING_SPARED, RawRule, Spared};
+use crate::retention::{self, Blocked, NOTHING_SPARED, RawRule, Spared, Straddling};
 
 /// A log is read in one request a commit. Delta's own default (`delta.checkpointInterval`).
 const CHECKPOINT_AFTER: u64 = 10;
@@ -30,7 +29,7 @@ pub(super) struct Known<'a> {
     pub reach: &'a Reach,
     pub lineage: &'a Lineage,
     pub raw_rules: &'a BTreeMap<&'a str, RawRule<'a>>,
-    pub straddling: &'a BTreeMap<String, Vec<DataFile>>,
+    pub straddling: &'a BTreeMap<String, Straddling>,
     pub spared: &'a BTreeMap<String, Spared>,
     pub holds: &'a [Hold],
     /// What cannot leave tonight, however old it is.
@@ -263,8 +262,8 @@ impl<'a> Night<'a> {
                 continue;
             };
             let tonight = compactions.get(&policy.name).map_or(&[][..], Vec::as_slice);
-            let straddling = self.straddling.get(&policy.name);
-            let straddling = straddling.map_or(&[][..], Vec::as_slice);
+            let nothing = Straddling::default();
+            let straddling = self.straddling.get(&policy.name).unwrap_or(&nothing);
             let held = Held::of(self.holds, &policy.name);
             let spared = self.spared(&policy.name);
             let kept = retention::plan(rule, straddling, &held, spared, tonight, self.blocked);
@@ -326,12 +325,20 @@ impl<'a> Night<'a> {
                 .facts
                 .table(&table)
                 .map_or(0, TableFacts::commits_since_checkpoint);
-            if commits < CHECKPOINT_AFTER {
+            let tonight = [&self.changers, &self.removers].map(|steps| {
+                let steps = steps.get(&table).into_iter().flatten();
+                steps.cloned().collect::<BTreeSet<String>>()
+            });
+            let tonight = (&tonight[0] | &tonight[1]).len() as u64;
+            // Else a plan that is made right after this night would still find something to do.
+            if commits + tonight < CHECKPOINT_AFTER || commits == 0 {
                 continue;
             }
             self.steps.push(Step {
                 id: format!("checkpoint-{table}"),
-                why: format!("checkpoint {table}: {commits} commits have come since the last one"),
+                why: format!(
+                    "checkpoint {table}: {commits} commits have come since the last one, and {tonight} may come tonight"
+                ),
                 action: Action::Checkpoint(Checkpoint { table }),
             });
         }

@@ -59,7 +59,7 @@ impl Lake {
             spill: Arc::new(SpillFolder::create(&folder.path().join("spill")).unwrap()),
             memory: 64 << 20,
             may_destroy: true,
-            consented: true,
+            is_demo: true,
             lease_lost: Arc::new(AtomicBool::new(false)),
         };
         let table = site.places.events("cart");

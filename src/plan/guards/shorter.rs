@@ -1,13 +1,13 @@
 //! Whether policies keep shorter than at the last run, and what would newly go.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{GuardKind, Takes, Watch};
 use crate::lake::last_run::LastRun;
 use crate::lake::s3::ObjectVersion;
 use crate::lake::tables::DataFile;
 use crate::plan::{Action, megabytes, plural, total_size};
-use crate::policy::{Policies, RetentionPolicy, Span};
+use crate::policy::{OnErasure, Policies, RetentionPolicy, Span};
 
 impl Watch<'_> {
     pub(super) fn shorter_policies(&mut self, last: &LastRun) {
@@ -20,6 +20,38 @@ impl Watch<'_> {
             }
         }
         self.shorter_spans(last);
+        self.no_longer_redacted(last);
+    }
+
+    /// Rows that stayed redacted because a law wanted them kept, and that no rule keeps any more.
+    fn no_longer_redacted(&mut self, last: &LastRun) {
+        let now: BTreeSet<String> = spans(self.policies)
+            .into_iter()
+            .map(|(_, what, _)| what)
+            .collect();
+        for policy in &self.policies.datasets {
+            let what = redacted_rows(&policy.name);
+            let before = last.spans.get(&what).filter(|_| !now.contains(&what));
+            if let Some(before) = before {
+                let told =
+                    format!("{what} were kept {before} at the last run and are not kept any more");
+                let newly = self.newly_unredacted(&policy.name);
+                self.push(GuardKind::ShorterPolicy, format!("{told}{newly}"));
+            }
+        }
+    }
+
+    /// Redacted rows that leave though their day does not.
+    fn newly_unredacted(&self, name: &str) -> String {
+        let first_day = self.policies.dataset(name);
+        let first_day = first_day.map(|policy| policy.retention.horizon(self.now).first_day());
+        let (whole, _) = self.leaving_files(name);
+        let stays = |file: &&DataFile| first_day.is_some_and(|day| file.event_date >= day);
+        let Takes { rows, .. } = Takes::of(whole.iter().filter(stays));
+        match rows {
+            0 => String::new(),
+            rows => format!(": {rows} row{} would newly go", plural(rows)),
+        }
     }
 
     fn shorter_keep(&mut self, name: &str, before: RetentionPolicy, after: RetentionPolicy) {
@@ -63,7 +95,8 @@ impl Watch<'_> {
             }
             let before = last.spans.get(&what);
             let is_shorter = match before.map(|before| before.parse::<Span>()) {
-                None => true,
+                // Of all others, what kept them is new itself.
+                None => what == raw_objects(name) && last.tables.contains_key(name),
                 Some(Ok(before)) => keep.before(self.now) > before.before(self.now),
                 Some(Err(_)) => false,
             };
@@ -85,6 +118,9 @@ impl Watch<'_> {
         else {
             return String::new();
         };
+        if what == redacted_rows(name) {
+            return self.newly_unredacted(name);
+        }
         let (is_raw, is_broken) = (what == raw_objects(name), what == broken_records(name));
         let stayed = |since| before.is_none_or(|keep| keep.after(since) > self.now);
         let is_new = |version: &&ObjectVersion| {
@@ -155,14 +191,29 @@ pub(super) fn spans(policies: &Policies) -> Vec<(&str, String, Span)> {
         let (quarantine, ledger) = (policy.beside.quarantine, policy.beside.ledger);
         spans.push((name, broken_records(name), quarantine));
         spans.push((name, segments(name), ledger));
+        if let OnErasure::Redact(redaction) = &policy.pii.on_erasure {
+            spans.push((name, redacted_rows(name), redaction.keep));
+        }
     }
-    spans.push(("", "run reports".to_owned(), policies.lake.reports));
-    spans.push(("", "logs of tables".to_owned(), policies.lake.table_history));
+    let lake = &policies.lake;
+    for (what, keep) in [
+        ("run reports", lake.reports),
+        ("logs of tables", lake.table_history),
+        ("unfinished uploads", lake.unfinished_uploads),
+        ("files that tables have replaced", lake.readers_grace),
+        ("files that no table names", lake.uncommitted_grace),
+    ] {
+        spans.push(("", what.to_owned(), keep));
+    }
     spans
 }
 
 pub(super) fn raw_objects(name: &str) -> String {
     format!("raw objects of {name}, once compacted,")
+}
+
+pub(super) fn redacted_rows(name: &str) -> String {
+    format!("redacted rows of {name}")
 }
 
 pub(super) fn broken_records(name: &str) -> String {
