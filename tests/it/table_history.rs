@@ -153,7 +153,10 @@ fn survives_kills(before: &Lake, undisturbed: &Lake) {
     // Deleting is done in batches: half of them may be gone.
     let half = before.another();
     let first_ten = "events/cart/_delta_log/0000000000000000000";
-    half.store(A_MONTH_LATER).remove_all(LAKE_BUCKET, first_ten);
+    for version in 0..5 {
+        let store = half.store(A_MONTH_LATER);
+        store.remove_all(LAKE_BUCKET, &format!("{first_ten}{version}"));
+    }
     half.run(A_MONTH_LATER);
     assert_eq!(versions(&log(&half)), versions(&log(undisturbed)));
     assert_eq!(
