@@ -4,7 +4,7 @@ use std::fmt;
 
 use chrono::NaiveDate;
 
-use super::erase::{refuse_naming, written};
+use super::erase::{Filed, refuse_naming, written};
 use super::open::Opened;
 use super::{Failure, Global};
 use crate::erasure;
@@ -117,7 +117,7 @@ async fn place(global: &Global, lake: &Opened, places: &Places, add: &Add) -> Re
             from: add.from,
             until: add.until,
         },
-        person: person(lake, &id, add)?,
+        person: person(lake, &id, add).await?,
         id,
         reason: said("--reason", &add.reason)?,
         owner: said("--owner", &add.owner)?,
@@ -132,12 +132,13 @@ async fn place(global: &Global, lake: &Opened, places: &Places, add: &Add) -> Re
 }
 
 /// The person whom a hold with these identifiers is on.
-fn person(lake: &Opened, id: &str, add: &Add) -> Result<Option<HeldPerson>, Failure> {
+async fn person(lake: &Opened, id: &str, add: &Add) -> Result<Option<HeldPerson>, Failure> {
     if add.identifier.is_empty() {
         return Ok(None);
     }
     let written = written(lake, &add.identifier)?;
     let key = lake.key().map_err(Failure::from_error)?;
+    Filed::read(lake).await?.refuse_other_key(&key)?;
     let person = HeldPerson::seal(id, &key, &written).map_err(Failure::from_error)?;
     refuse_naming(
         Ok::<_, HoldError>(written),

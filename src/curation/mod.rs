@@ -215,11 +215,13 @@ pub async fn lineage(
     Ok(lineage)
 }
 
-/// The steps that make anew what is stale, or what `changing` steps (by table) of tonight will make so.
+/// The steps that make anew what is stale, or what `changing` steps (by table) of tonight will make so, and by
+/// table the days that rows are `erased` from: some of these may be made of what happened since.
 pub fn plan(
     policies: &Policies,
     lineage: &Lineage,
     changing: &BTreeMap<String, Vec<String>>,
+    erased: &BTreeMap<String, BTreeSet<NaiveDate>>,
 ) -> (Vec<Step>, Vec<String>) {
     let (mut steps, mut findings) = (Vec::new(), Vec::new());
     let mut changing = changing.clone();
@@ -252,7 +254,8 @@ pub fn plan(
             ));
             continue;
         }
-        if let Some(step) = step(policy, curatable, after) {
+        let erased = erased.get(&policy.table).cloned().unwrap_or_default();
+        if let Some(step) = step(policy, curatable, &erased, after) {
             changing
                 .entry(policy.table.clone())
                 .or_default()
@@ -263,9 +266,22 @@ pub fn plan(
     (steps, findings)
 }
 
-fn step(policy: &CuratedPolicy, curatable: &Curatable, after: Vec<String>) -> Option<Step> {
+fn step(
+    policy: &CuratedPolicy,
+    curatable: &Curatable,
+    erased: &BTreeSet<NaiveDate>,
+    after: Vec<String>,
+) -> Option<Step> {
     let table = &policy.table;
+    let is_full = policy.incremental == Incremental::Full;
     let (days, why) = match &curatable.stale {
+        Staleness::Fresh if is_full && !erased.is_empty() => {
+            (None, "all days: rows are erased from some".to_owned())
+        }
+        Staleness::Fresh if !erased.is_empty() => (
+            Some(erased.clone()),
+            format!("{} days that rows are erased from", erased.len()),
+        ),
         Staleness::Fresh | Staleness::Waiting(_) if after.is_empty() => return None,
         Staleness::Fresh => (
             Some(BTreeSet::new()),
@@ -273,7 +289,7 @@ fn step(policy: &CuratedPolicy, curatable: &Curatable, after: Vec<String>) -> Op
         ),
         Staleness::Waiting(_) => (None, "all days: the table is new".to_owned()),
         Staleness::Days(days) => (
-            Some(days.clone()),
+            Some(days | erased),
             format!("{} days whose events have changed", days.len()),
         ),
         Staleness::All(reason) => (None, format!("all days: {reason}")),

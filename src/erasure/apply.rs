@@ -211,7 +211,7 @@ pub async fn apply(
         people,
         roster: &roster,
         held: &step.held,
-        held_people: site.held.roster(&policy.pii),
+        held_people: site.held.roster_for_erasure(&policy.pii),
         accounts,
         kept: Mutex::default(),
     };
@@ -398,7 +398,9 @@ impl Sweep<'_> {
             let sieve = Sieve {
                 drops: &of_subject,
                 holds: &holds,
-                holds_nothing: self.held.is_nothing() && site.held.is_nobody(),
+                holds_nothing: self.held.is_nothing()
+                    && site.held.is_nobody()
+                    && site.held.asked.is_empty(),
             };
             let outcome = raw::rewrite(site, policy, ledger, &named, &sieve).await?;
             let hits = hits.into_inner().unwrap_or_default();

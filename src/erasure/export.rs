@@ -132,6 +132,7 @@ fn unfiled(
         linked: BTreeSet::new(),
         etag: String::new(),
         waiting: None,
+        known_rows: 0,
     })
 }
 

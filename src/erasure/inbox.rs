@@ -57,12 +57,15 @@ pub async fn read(
             Err(error) if error.kind == S3ErrorKind::Precondition => continue,
             Err(error) => return Err(error.into()),
         };
+        // Names of files may be people's: nothing keeps them.
+        let file = format!(
+            "erasure inbox, the file of {}",
+            current.last_modified.format("%Y-%m-%d %H:%M:%S UTC")
+        );
         let handed_in = filing::read(&object.bytes, &policies.identifier_kinds());
         let mut is_whole = handed_in.misread.is_empty();
         for misread in handed_in.misread {
-            inbox
-                .findings
-                .push(format!("erasure inbox, {name}: {misread}"));
+            inbox.findings.push(format!("{file}: {misread}"));
         }
         for handed in handed_in.requests {
             let line = handed.line;
@@ -70,9 +73,7 @@ pub async fn read(
                 Ok(open) if filed.contains(&open.request.id) => {}
                 Ok(open) => inbox.requests.push(open),
                 Err(why) => {
-                    inbox
-                        .findings
-                        .push(format!("erasure inbox, {name}: line {line}: {why}"));
+                    inbox.findings.push(format!("{file}: line {line}: {why}"));
                     is_whole = false;
                 }
             }
@@ -109,6 +110,7 @@ fn request(
         linked: BTreeSet::new(),
         etag: String::new(),
         waiting: None,
+        known_rows: 0,
     }))
 }
 

@@ -208,7 +208,9 @@ pub async fn close(
         let keeper = in_same_row.and_then(|keeper| waiting_for(held, keeper as usize));
         let keeper = keeper.or_else(|| waiting_for_same(held, &subject));
         let found = reach.of(number as usize);
-        open.waiting = keeper.or_else(|| excess(open, found, &subject, policy));
+        // What earlier passes found is not looked through again.
+        open.known_rows += found.values().map(|table| table.rows).sum::<u64>();
+        open.waiting = keeper.or_else(|| excess(open, &subject, policy));
         if let Some(why) = &open.waiting {
             reach.left_out.insert(open.request.id.clone(), why.clone());
             too_many.insert(number);
@@ -239,17 +241,12 @@ fn waiting_for_same(held: &HeldPeople, subject: &Subject) -> Option<Waiting> {
     waiting_for(held, number)
 }
 
-fn excess(
-    open: &OpenRequest,
-    reached: &BTreeMap<String, Reached>,
-    subject: &Subject,
-    policy: &ErasurePolicy,
-) -> Option<Waiting> {
+fn excess(open: &OpenRequest, subject: &Subject, policy: &ErasurePolicy) -> Option<Waiting> {
     let most = policy.max_linked_ids;
     if subject.linked.len() as u64 > most {
         return Some(Waiting::Links { most });
     }
-    let rows: u64 = reached.values().map(|table| table.rows).sum();
+    let rows = open.known_rows;
     let most = open.request.max_rows(policy);
     (rows > most).then_some(Waiting::Rows { rows, most })
 }

@@ -185,6 +185,11 @@ impl<'a> Night<'a> {
             self.failed.insert(step.id.clone());
             return;
         }
+        if matches!(step.action, Action::Erase(_) | Action::EraseCurated(_))
+            && let Err(error) = self.heed_decisions().await
+        {
+            return self.fail(&step.id, &error);
+        }
         tracing::info!(step = %step.id, "{}", step.why);
         let outcome = match &step.action {
             Action::Compact(action) => self.compact(action).await,

@@ -108,9 +108,8 @@ pub async fn plan(
 ) -> Result<Planned, PlanError> {
     let places = Places::new(&policies.lake.location);
     let mut holds = hold::all(s3, &places).await.map_err(HoldError::from)?;
-    let placed: BTreeSet<String> = holds.iter().map(|hold| hold.id.clone()).collect();
+    let known_holds: BTreeSet<String> = holds.iter().map(|hold| hold.id.clone()).collect();
     holds.retain(|hold| hold.lifted.is_none());
-    let suppression = Suppression::load(s3, &places.system("erasure/suppression/"), key).await?;
     let mut asked = Asked::read(s3, policies, &holds, key, now).await?;
     let mut held = HeldPeople::of(&holds, &policies.lake.erasure, key)?;
     held.asked = std::mem::take(&mut asked.on_hold);
@@ -125,6 +124,8 @@ pub async fn plan(
     let reach = erasure::reach(s3, policies, &facts, &mut asked.requests, &mut held).await?;
     inbox::note_preview(&mut asked.requests, &reach);
     asked.note_waiting(&reach);
+    let folder = places.system("erasure/suppression/");
+    let suppression = Suppression::load(s3, &folder, key, &asked.undecided).await?;
     let raw_rules = retention::raw_rules(s3, policies, &facts, now).await?;
     let lake = &policies.lake.location;
     let spared = retention::spared(s3, lake, &raw_rules, &holds, &held, &reach.held).await?;
@@ -180,7 +181,7 @@ pub async fn plan(
         suppression: Arc::new(suppression),
         lost_holds: last
             .iter()
-            .flat_map(|last| last.holds.difference(&placed).cloned())
+            .flat_map(|last| last.holds.difference(&known_holds).cloned())
             .collect(),
         last,
         blocked: blocked.due,
@@ -225,6 +226,8 @@ struct Asked {
     put_off: BTreeMap<String, BTreeSet<String>>,
     /// Whom requests are about that a person has put on hold, with the request.
     on_hold: Vec<(String, Subject)>,
+    /// Requests that are not to be carried out now, and were not before.
+    undecided: BTreeSet<String>,
     inbox: Inbox,
     /// Older versions of closed requests, with sealed identifiers in them.
     sealed_remains: Vec<ObjectVersion>,
@@ -255,6 +258,9 @@ impl Asked {
         let put_off = put_off
             .map(|request| (request.id.clone(), request.kept_by.clone()))
             .collect();
+        let undecided = filed.iter().map(|(request, _)| request);
+        let undecided = undecided.filter(|request| request.is_undecided());
+        let undecided = undecided.map(|request| request.id.clone()).collect();
         let mut requests = request::open(filed.clone(), &in_force, key, now)?;
         let inbox = inbox::read(s3, policies, key, &ids, now).await?;
         requests.extend(inbox.requests.iter().cloned());
@@ -268,6 +274,7 @@ impl Asked {
             requests,
             reports,
             put_off,
+            undecided,
             on_hold: request::subjects(&on_hold, &policies.lake.erasure),
             inbox,
             sealed_remains: request::sealed_remains(s3, &places).await?,
@@ -279,6 +286,7 @@ impl Asked {
             let why = reach.left_out.get(&report.id);
             report.waits = why.map(ToString::to_string);
         }
+        self.undecided.extend(reach.left_out.keys().cloned());
     }
 }
 

@@ -173,6 +173,15 @@ impl Lease {
         }
     }
 
+    /// Whether a run is at work.
+    pub async fn is_held(s3: &WriteS3, lake: &S3Location) -> Result<bool, LeaseError> {
+        let there = Place::of(s3, lake).read().await?;
+        Ok(there.is_some_and(|(record, _)| {
+            let is_live = record.until.is_some_and(|until| until > time_of_day());
+            is_live && !record.holder.is_known_dead()
+        }))
+    }
+
     /// Takes the lease of `lake` for `run`, or says who has it.
     pub async fn take(
         s3: &WriteS3,

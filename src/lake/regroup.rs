@@ -36,7 +36,7 @@ use parquet::errors::ParquetError;
 
 use super::error::{S3Error, S3ErrorKind};
 use super::row_groups::{self, chunk_range, filter_range, joined, refused};
-use super::rows::{RowsError, Tally, new_name, parquet_error};
+use super::rows::{RowsError, Tally, is_redacted, new_name, parquet_error, redacted_name};
 use super::s3::{Source, Stretch};
 use super::site::Site;
 use super::tables::DataFile;
@@ -125,11 +125,16 @@ pub async fn regroup(
     Ok(Some(Regrouped { file, sent, copied }))
 }
 
-/// A name that no file has, in the folder of the one at `path`.
+/// A name that no file has, in the folder of the one at `path`, and of its kind.
 fn beside(path: &str) -> String {
+    let name = if is_redacted(path) {
+        redacted_name()
+    } else {
+        new_name()
+    };
     match path.rsplit_once('/') {
-        Some((folder, _)) => format!("{folder}/{}", new_name()),
-        None => new_name(),
+        Some((folder, _)) => format!("{folder}/{name}"),
+        None => name,
     }
 }
 

@@ -197,10 +197,12 @@ pub fn new_name() -> String {
 /// A name for redacted rows of the day: they have a file of their own, which goes when the law no longer
 /// wants them kept.
 pub fn redacted_path(day: NaiveDate) -> String {
-    format!(
-        "{PARTITION}={day}/{REDACTED}{}.zstd.parquet",
-        uuid::Uuid::new_v4()
-    )
+    format!("{PARTITION}={day}/{}", redacted_name())
+}
+
+/// The last part of such a name.
+pub fn redacted_name() -> String {
+    format!("{REDACTED}{}.zstd.parquet", uuid::Uuid::new_v4())
 }
 
 /// Whether the file at `path` holds redacted rows.

@@ -73,9 +73,12 @@ impl RawRule<'_> {
             version.is_current() || !version.marker && self.stays(version)
         };
         let hides_something = versions.iter().any(|version| stays(version));
-        let goes = move |version: &&&ObjectVersion| match version.marker {
-            true => !hides_something,
-            false => !stays(version),
+        let goes = move |version: &&&ObjectVersion| {
+            if version.marker {
+                !hides_something
+            } else {
+                !stays(version)
+            }
         };
         versions
             .iter()

@@ -292,7 +292,10 @@ fn requests_that_another_system_drops_into_the_lake_are_carried_out_the_same_nig
         .does_not_mention(BOB);
     let report = lake.run(NOW);
     let findings = report["findings"].to_string();
-    assert!(findings.contains("bad.csv: line 1"), "{findings}");
+    assert!(
+        findings.contains("erasure inbox, the file of 2026-11-20 03:00:00 UTC: line 1"),
+        "{findings}"
+    );
     let listed = lake
         .command(NOW, &["erase", "list", "--output", "json"])
         .json();
@@ -439,4 +442,46 @@ fn a_person_is_told_what_to_do_about_a_field_that_no_policy_names() {
     lake.run(NOW);
     assert_eq!(lake.request_states(NOW), ["certified"]);
     assert!(traces::mentioning(&lake.s3(), hers).is_empty());
+}
+
+#[test]
+fn a_curated_row_of_a_customer_who_came_back_the_same_day_stays() {
+    let lake = small_lake();
+    let policy = "version: 1\ntable: visits\npartition_by: event_date\nincremental: by_partition\n\
+                  retention: { keep: 2 years }\npii: { identifiers: { user_id: [visitor] } }\n";
+    std::fs::write(lake.policy("curated/visits.yaml"), policy).unwrap();
+    let query = "SELECT event_date, userId AS visitor, count(*) AS events FROM cart GROUP BY event_date, userId\n";
+    std::fs::write(lake.policy("curated/visits.sql"), query).unwrap();
+    lake.run(NOW);
+    let visits = lake.lake_file("curated/visits");
+    let hers = || {
+        let files = tables::live_files(&visits).into_keys();
+        let batches: Vec<_> = files.flat_map(|file| tables::read(&file)).collect();
+        let visitors = batches
+            .iter()
+            .flat_map(|batch| (0..batch.num_rows()).map(|row| tables::cell(batch, "visitor", row)));
+        visitors.filter(|visitor| visitor == ADA).count()
+    };
+    assert_eq!(hers(), 2);
+    lake.request_erasure(NOW, &format!("user_id={ADA}"));
+    let back = format!(r#"{{"timestamp": "2026-11-20T12:00:00Z", "userId": "{ADA}"}}"#);
+    put(&lake, "cart", 0, &[back]);
+    let night = "2026-11-21T03:00:00Z";
+    lake.run(night);
+    assert_eq!(lake.request_states(night), ["certified"]);
+    assert_eq!((events(&lake, "cart").len(), hers()), (1, 1));
+    // Another request of hers, from before she came back, takes nothing of that day, nor does it lose it.
+    let ada = format!("user_id={ADA}");
+    let asked = [
+        "erase",
+        "add",
+        "--received",
+        "2026-11-19",
+        "--identifier",
+        &ada,
+    ];
+    lake.command(night, &asked).expect_exit(0);
+    lake.run(night);
+    assert_eq!(lake.request_states(night), ["certified", "certified"]);
+    assert_eq!(hers(), 1);
 }

@@ -151,3 +151,36 @@ fn redacted_rows_are_not_folded_with_others() {
     assert!(redacted_files >= 2, "one a day at least");
     assert_eq!(redacted(&lake).len(), 3);
 }
+
+#[test]
+fn redacted_rows_go_at_the_end_of_their_time_whoever_else_is_taken_out_of_their_file() {
+    let lake = lake();
+    // A row of Ada's that also holds her number where no policy looks for it yet.
+    let twice = format!(
+        r#"{{"timestamp": "2026-11-19T11:00:00Z", "userId": {ADA}, "note": {{"of": "{ADA}"}}, "amount": 6}}"#
+    );
+    let store = lake.store(NOW);
+    store.put(
+        bucket("payment"),
+        &raw_key("payment", 8, 0),
+        lines(&[twice]),
+    );
+    drop(store);
+    lake.request_erasure(NOW, &format!("user_id={ADA}"));
+    lake.run(NOW);
+    assert_eq!(redacted(&lake).len(), 4);
+    let policy = "datasets/payment.yaml";
+    lake.change_policy(policy, "user_id: [userId", "user_id: [note.of, userId");
+    lake.change_policy(policy, "redact: { ", "redact: { note.of: null, ");
+    lake.request_erasure(NOW, &format!("user_id={ADA}"));
+    lake.run(NOW);
+    assert_eq!(lake.request_states(NOW), ["certified", "certified"]);
+    assert!(traces::mentioning(&lake.s3(), ADA).is_empty());
+    assert_eq!(redacted(&lake).len(), 4);
+    let is_young = |event: &&Value| event["timestamp"].as_str().unwrap() > "2026";
+    let bobs = payments(&lake).iter().filter(is_young).count() - 4;
+    // 90 days after the youngest of them.
+    lake.run("2027-02-18T03:00:00Z");
+    assert_eq!(redacted(&lake), [] as [Value; 0]);
+    assert_eq!(payments(&lake).len(), bobs);
+}

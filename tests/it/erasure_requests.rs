@@ -4,9 +4,11 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::support::events::{ADA, BOB, small_lake};
+use crate::killed::start;
+use crate::support::events::{ADA, BOB, bucket, event, lines, raw_key, small_lake};
 use crate::support::lake::LAKE_BUCKET;
-use crate::support::{Lake, NOW, tables, traces};
+use crate::support::server::Request;
+use crate::support::{Lake, NOW, Server, tables, traces};
 
 fn listed(lake: &Lake, now: &str) -> Vec<Value> {
     let listed = lake
@@ -342,4 +344,144 @@ fn a_reason_does_not_name_the_subject() {
     }
     assert_eq!(lake.request_states(NOW), ["received"]);
     assert!(traces::mentioning(&lake.s3().join(LAKE_BUCKET).join("system"), ADA).is_empty());
+}
+
+#[test]
+fn a_request_that_is_held_while_a_run_is_at_work_is_left_alone_by_what_is_left_of_it() {
+    let lake = small_lake();
+    lake.run(NOW);
+    let before = tables::all_rows(&lake);
+    let id = lake.request_erasure(NOW, &format!("user_id={ADA}"));
+    let server = Server::of(&lake, NOW);
+    let mut run = start(&lake, &server, NOW);
+    let signal = |name: &str| {
+        let pid = run.id().to_string();
+        let mut kill = std::process::Command::new("kill");
+        assert!(kill.args([name, &pid]).status().unwrap().success());
+    };
+    let suppresses = |request: &Request| request.path.contains("/erasure/suppression/");
+    while !server.mutations().iter().any(suppresses) {
+        std::thread::yield_now();
+    }
+    signal("-STOP");
+    let hold = ["erase", "hold", &id, "--reason", "a court asked"];
+    let told = server.command(&lake, NOW, &hold);
+    told.expect_exit(0);
+    assert!(told.stderr.contains("a run is at work"), "{}", told.stderr);
+    signal("-CONT");
+    run.wait().unwrap();
+    drop(server);
+    assert_eq!(tables::all_rows(&lake)["product"], before["product"]);
+    assert_eq!(lake.request_states(NOW), ["held"]);
+    // What comes late of hers is not suppressed meanwhile.
+    let old = event("product", ADA, "2026-11-18T20:00:00Z");
+    let key = raw_key("product", 9, 0);
+    lake.store(NOW).put(bucket("product"), &key, lines(&[old]));
+    let report = lake.run(NOW);
+    assert_eq!(report["datasets"]["product"]["suppressed"], 0);
+    lake.command(NOW, &["erase", "release", &id]).expect_exit(0);
+    lake.run(NOW);
+    assert_eq!(lake.request_states(NOW), ["certified"]);
+    assert!(traces::mentioning(&lake.s3(), ADA).is_empty());
+}
+
+#[test]
+fn a_broken_record_that_also_names_a_person_whose_request_is_held_stays() {
+    let lake = small_lake();
+    let broken = format!(r#"{{"timestamp": "never", "userId": "{ADA}", "sessionId": "{BOB}"}}"#);
+    let key = raw_key("cart", 9, 0);
+    lake.store(NOW).put(bucket("cart"), &key, lines(&[broken]));
+    lake.run(NOW);
+    let first = lake.request_erasure(NOW, &format!("user_id={ADA}"));
+    let hold = ["erase", "hold", &first, "--reason", "a court asked"];
+    lake.command(NOW, &hold).expect_exit(0);
+    lake.request_erasure(NOW, &format!("user_id={BOB}"));
+    let findings = lake.run(NOW)["findings"].to_string();
+    assert!(
+        findings.contains("for whom another request is on hold"),
+        "{findings}"
+    );
+    assert!(lake.store(NOW).current(bucket("cart"), &key).is_some());
+    let mut states = lake.request_states(NOW);
+    states.sort();
+    assert_eq!(states, ["held", "planned"]);
+    lake.command(NOW, &["erase", "release", &first])
+        .expect_exit(0);
+    lake.run(NOW);
+    assert_eq!(lake.request_states(NOW), ["certified", "certified"]);
+}
+
+#[test]
+fn what_comes_tonight_counts_for_the_rows_that_a_request_may_hit() {
+    let lake = small_lake();
+    let cap = "erasure: { max_rows_per_subject: 13 }\nkey:";
+    lake.change_policy("lake.yaml", "key:", cap);
+    lake.run(NOW);
+    let id = lake.request_erasure(NOW, &format!("user_id={BOB}"));
+    let more = [20, 21].map(|hour| event("cart", BOB, &format!("2026-11-18T{hour}:00:00Z")));
+    let key = raw_key("cart", 9, 0);
+    lake.store(NOW).put(bucket("cart"), &key, lines(&more));
+    let findings = lake.run(NOW)["findings"].to_string();
+    assert!(
+        findings.contains("it would hit 14 rows, more than 13"),
+        "{findings}"
+    );
+    lake.command(NOW, &["erase", "confirm", &id, "--rows", "14"])
+        .expect_exit(0);
+    lake.run(NOW);
+    assert_eq!(lake.request_states(NOW), ["certified"]);
+}
+
+#[test]
+fn the_name_of_a_file_in_the_inbox_is_nowhere_told() {
+    let lake = small_lake();
+    let store = lake.store(NOW);
+    let place = format!("system/erasure/inbox/for-{ADA}.csv");
+    store.put(LAKE_BUCKET, &place, b"user_id\n\"\"\n".to_vec());
+    drop(store);
+    let plan = lake.command(NOW, &["plan"]);
+    plan.does_not_mention(ADA);
+    assert!(
+        plan.stdout
+            .contains("erasure inbox, the file of 2026-11-20 03:00:00 UTC: line 2"),
+        "{}",
+        plan.stdout
+    );
+    lake.command(NOW, &["run"]).does_not_mention(ADA);
+    let reports = lake.s3().join(LAKE_BUCKET).join("system/reports");
+    assert!(traces::mentioning(&reports, ADA).is_empty());
+}
+
+#[test]
+fn a_preview_shows_what_would_have_to_be_confirmed() {
+    let lake = small_lake();
+    lake.change_policy(
+        "lake.yaml",
+        "key:",
+        "erasure: { max_rows_per_subject: 5 }\nkey:",
+    );
+    lake.run(NOW);
+    let identifier = format!("user_id={BOB}");
+    let preview = ["erase", "add", "--preview", "--identifier", &identifier];
+    let told = lake.command(NOW, &preview);
+    told.expect_exit(0);
+    assert!(told.stdout.contains("cart: 3 rows on"), "{}", told.stdout);
+    assert!(
+        told.stderr.contains("12 rows, more than 5"),
+        "{}",
+        told.stderr
+    );
+    assert_eq!(lake.request_states(NOW), [""; 0]);
+}
+
+#[test]
+fn a_hold_on_a_person_takes_no_other_key_than_requests_have() {
+    let lake = small_lake();
+    lake.request_erasure(NOW, &format!("user_id={ADA}"));
+    lake.run(NOW);
+    fs::write(lake.dir().join("lakewarden.key"), "cd".repeat(32)).unwrap();
+    let place = "hold add --reason x --owner y --review 2040-01-01 --identifier";
+    let bob = format!("user_id={BOB}");
+    let place: Vec<&str> = place.split(' ').chain([bob.as_str()]).collect();
+    lake.command(NOW, &place).expect_exit(7);
 }

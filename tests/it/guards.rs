@@ -388,9 +388,9 @@ fn more_rows_of_a_straddling_file_than_usual() {
     lake.change_policy("curated/booking_funnel_daily.yaml", keep, zone);
     // There the 21st begins at 10:00.
     let early = (0..20).map(|minute| format!("2024-11-20T01:{minute:02}:00Z"));
-    let late = (0..3).map(|minute| format!("2024-11-20T23:{minute:02}:00Z"));
+    let after = (0..3).map(|minute| format!("2024-11-20T23:{minute:02}:00Z"));
     let events: Vec<String> = early
-        .chain(late)
+        .chain(after)
         .map(|time| event("cart", BOB, &time))
         .collect();
     lake.store(NOW)

@@ -15,7 +15,7 @@ use crate::erasure::filing::{self, Handed};
 use crate::erasure::inbox;
 use crate::erasure::request::{Filing, OpenRequest, Request, Waiting, Written};
 use crate::lake::facts::Places;
-use crate::lake::key::{Key, KeyError};
+use crate::lake::key::Key;
 use crate::lake::s3::WriteS3;
 
 /// Arguments of `erase add`.
@@ -53,7 +53,7 @@ pub async fn main(global: &Global, lake: &Opened, add: &Add) -> Result<(), Failu
     let handed = handed(lake, add)?;
     let key = lake.key().map_err(Failure::from_error)?;
     let filed = Filed::read(lake).await?;
-    refuse_other_key(&filed, &key)?;
+    filed.refuse_other_key(&key)?;
     let mut requests = Vec::with_capacity(handed.len());
     for handed in handed {
         requests.push(new(lake, &key, handed, add)?);
@@ -62,7 +62,8 @@ pub async fn main(global: &Global, lake: &Opened, add: &Add) -> Result<(), Failu
     let mut held = filed.held(lake, &key)?;
     let reach = erasure::reach_unfiled(&reader, &lake.policies, &mut requests, &mut held).await;
     let reach = reach.map_err(Failure::from_error)?;
-    if let (None, Some(why)) = (&add.file, reach.left_out.values().next()) {
+    let excess = reach.left_out.values().next();
+    if let (None, Some(why), false) = (&add.file, excess, add.preview) {
         refuse_excess(why)?;
     }
     for (id, why) in &reach.left_out {
@@ -101,6 +102,7 @@ fn new(lake: &Opened, key: &Key, handed: Handed, add: &Add) -> Result<OpenReques
         linked: std::collections::BTreeSet::new(),
         etag: String::new(),
         waiting: None,
+        known_rows: 0,
     })
 }
 
@@ -116,18 +118,6 @@ fn refuse_excess(why: &Waiting) -> Result<(), Failure> {
         Waiting::Hold { .. } | Waiting::Request { .. } => return Ok(()),
     };
     Err(Failure::new(Exit::Confirm, why.to_string(), hint))
-}
-
-/// What is sealed with another key could not be carried out.
-fn refuse_other_key(filed: &Filed, key: &Key) -> Result<(), Failure> {
-    let mark = key.mark().map_err(Failure::from_error)?;
-    match filed.requests.iter().find(|(other, _)| other.key != mark) {
-        Some((other, _)) => {
-            let changed = KeyError::Changed(format!("erasure request {}", other.id));
-            Err(Failure::from_error(changed))
-        }
-        None => Ok(()),
-    }
 }
 
 fn handed(lake: &Opened, add: &Add) -> Result<Vec<Handed>, Failure> {

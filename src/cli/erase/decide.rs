@@ -11,6 +11,7 @@ use crate::cli::open::Opened;
 use crate::cli::{Failure, Global, say};
 use crate::erasure::request::{self, Acknowledged, Request, RequestError, Written};
 use crate::lake::facts::Places;
+use crate::lake::lease::Lease;
 
 /// A request, and why.
 #[derive(Debug, clap::Args)]
@@ -53,7 +54,16 @@ pub struct Acknowledge {
 }
 
 pub async fn hold(global: &Global, lake: &Opened, hold: &Reasoned) -> Result<(), Failure> {
-    decide(global, lake, hold, Request::hold).await
+    decide(global, lake, hold, Request::hold).await?;
+    let s3 = writer(lake).await?;
+    let is_held = Lease::is_held(&s3, &lake.policies.lake.location).await;
+    if is_held.map_err(Failure::from_error)? {
+        say(
+            "warning: a run is at work; it begins nothing more for the request, but finishes what it has begun: see \
+             its report",
+        );
+    }
+    Ok(())
 }
 
 pub async fn release(global: &Global, lake: &Opened, id: &str) -> Result<(), Failure> {

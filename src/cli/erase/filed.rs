@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 
-use super::list::Shown;
+use super::list::{Shown, Standing};
 use crate::cli::Failure;
 use crate::cli::open::Opened;
-use crate::erasure::request::{self, Request};
+use crate::erasure::request::{self, Request, Waiting};
 use crate::lake::facts::Places;
 use crate::lake::hold::{self, HeldPeople};
-use crate::lake::key::Key;
+use crate::lake::key::{Key, KeyError};
 
 /// All requests, and the holds in force.
 pub struct Filed {
@@ -21,6 +21,18 @@ pub struct Filed {
 }
 
 impl Filed {
+    /// What is sealed with another key could not be carried out.
+    pub fn refuse_other_key(&self, key: &Key) -> Result<(), Failure> {
+        let mark = key.mark().map_err(Failure::from_error)?;
+        match self.requests.iter().find(|(other, _)| other.key != mark) {
+            Some((other, _)) => {
+                let changed = KeyError::Changed(format!("erasure request {}", other.id));
+                Err(Failure::from_error(changed))
+            }
+            None => Ok(()),
+        }
+    }
+
     pub async fn read(lake: &Opened) -> Result<Self, Failure> {
         let (s3, places) = (lake.reader(), Places::new(&lake.policies.lake.location));
         let requests = request::all(&s3, &places).await;
@@ -56,14 +68,29 @@ impl Filed {
 
     /// As a line of a list.
     pub fn line(&self, request: &Request) -> Shown {
-        let on_hold = self.requests.iter().map(|(request, _)| request);
-        let on_hold: BTreeSet<String> = on_hold
-            .filter(|request| request.is_on_hold())
-            .map(|request| request.id.clone())
-            .collect();
-        let in_force = self.holds.iter().map(|hold| hold.id.clone()).collect();
-        let waits = request.waits_for(&in_force, &on_hold).cloned();
-        Shown::of(request, waits, !in_force.is_empty(), self.now)
+        let all = self.requests.iter().map(|(request, _)| request);
+        let on_hold: Vec<&Request> = all.filter(|request| request.is_on_hold()).collect();
+        let ids = on_hold.iter().map(|request| request.id.clone()).collect();
+        let in_force: BTreeSet<String> = self.holds.iter().map(|hold| hold.id.clone()).collect();
+        let same_person = on_hold.iter().find(|other| {
+            request.state.is_pending()
+                && other
+                    .subject
+                    .iter()
+                    .any(|one| request.subject.contains(one))
+        });
+        let waits = request.waits_for(&in_force, &ids).cloned();
+        let waits = waits.or_else(|| {
+            same_person.map(|other| Waiting::Request {
+                request: other.id.clone(),
+            })
+        });
+        let standing = Standing {
+            waits,
+            goes_on: request.can_go_on(&in_force),
+            holds: !in_force.is_empty(),
+        };
+        Shown::of(request, standing, self.now)
     }
 
     /// With all that is known of it.

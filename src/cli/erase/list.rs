@@ -47,17 +47,29 @@ pub struct Shown {
     erased_at: Option<DateTime<Utc>>,
     certified_at: Option<DateTime<Utc>>,
     overdue: bool,
-    /// Why the next run does not carry it out, if it does not.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    waits: Option<Waiting>,
-    /// Whether anything is held.
-    #[serde(skip)]
-    holds: bool,
+    /// Places in which the last verification found the subject, or could not look.
+    left: u64,
+    #[serde(flatten)]
+    standing: Standing,
     #[serde(flatten)]
     filing: Filing,
     recipients: Vec<Recipient>,
     #[serde(skip_serializing_if = "Option::is_none")]
     details: Option<Details>,
+}
+
+/// What the next run will do about it.
+#[derive(Debug, serde::Serialize)]
+pub struct Standing {
+    /// Why it does not carry it out, if it does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waits: Option<Waiting>,
+    /// Whether the holds are lifted for which it was put off.
+    #[serde(skip)]
+    pub goes_on: bool,
+    /// Whether anything is held.
+    #[serde(skip)]
+    pub holds: bool,
 }
 
 /// What is shown of one request, but not in a list.
@@ -72,11 +84,11 @@ struct Details {
 }
 
 impl Shown {
-    /// As a line of a list. `waits`: why it is not carried out; `holds`: whether any are in force.
-    pub fn of(request: &Request, waits: Option<Waiting>, holds: bool, now: DateTime<Utc>) -> Self {
+    /// As a line of a list.
+    pub fn of(request: &Request, standing: Standing, now: DateTime<Utc>) -> Self {
         Self {
-            waits,
-            holds,
+            standing,
+            left: request.left,
             overdue: request.is_overdue(now),
             id: request.id.clone(),
             state: request.state,
@@ -126,9 +138,17 @@ impl fmt::Display for Listed {
 
 impl Shown {
     fn fmt_line(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = match (self.state, &self.waits) {
+        let state = match (self.state, &self.standing.waits) {
             (state, Some(why)) => format!("{state}, waits: {why}"),
-            (State::Received, None) if self.holds => {
+            (State::Held, None) if self.standing.goes_on => {
+                "held until now, the next run goes on".to_owned()
+            }
+            (State::Received, None) if self.left > 0 => format!(
+                "received again: {} places were left when it was verified, which `erase verify {}` names; the next \
+                 run goes on",
+                self.left, self.id
+            ),
+            (State::Received, None) if self.standing.holds => {
                 "received, the next run erases what no hold keeps".to_owned()
             }
             (State::Received, None) => "received, the next run erases".to_owned(),

@@ -10,6 +10,7 @@ mod verify;
 
 pub use add::written;
 pub use decide::refuse_naming;
+pub use filed::Filed;
 
 use super::open::Opened;
 use super::{Failure, Global};

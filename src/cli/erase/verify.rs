@@ -73,6 +73,7 @@ fn opened(
             linked,
             etag,
             waiting: None,
+            known_rows: 0,
         });
     }
     if arguments.identifier.is_empty() {
@@ -96,6 +97,7 @@ fn opened(
         linked: std::collections::BTreeSet::new(),
         etag,
         waiting: None,
+        known_rows: 0,
     })
 }
 

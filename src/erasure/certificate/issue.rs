@@ -85,7 +85,10 @@ pub async fn certify(
             office.issue(&columns, open, &scan).await?;
         } else {
             office.withdraw(&open.request.id).await?;
-            office.pass(open, State::Received).await?;
+            let mut again = open.request.clone();
+            again.pass(State::Received, site.now);
+            again.left = scan.left();
+            office.update(open, again).await?;
         }
         outcomes.push(Outcome {
             request: open.request.id.clone(),

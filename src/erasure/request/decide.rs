@@ -47,6 +47,12 @@ impl Request {
         self.state == State::Held && self.kept_by.is_empty()
     }
 
+    /// Whether a person keeps runs from beginning with it.
+    pub fn is_undecided(&self) -> bool {
+        let held = self.decision.as_ref();
+        self.is_on_hold() && held.is_some_and(|held| held.from.is_pending())
+    }
+
     /// Whether it was put off for holds of which one is not among those `in_force` any more.
     pub fn can_go_on(&self, in_force: &BTreeSet<String>) -> bool {
         self.state == State::Held && !self.kept_by.is_subset(in_force)

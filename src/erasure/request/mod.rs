@@ -156,6 +156,9 @@ pub struct Request {
     /// Up to when events are the subject's.
     #[serde(default)]
     pub until: Option<DateTime<Utc>>,
+    /// In how many places the last verification found the subject, or could not look.
+    #[serde(default)]
+    pub left: u64,
     /// When no reader saw the subject any more.
     pub erased_at: Option<DateTime<Utc>>,
     /// When the certificate was written.
@@ -230,6 +233,8 @@ pub struct OpenRequest {
     pub etag: String,
     /// Why it is left to a person, as the lake is now.
     pub waiting: Option<Waiting>,
+    /// Rows of the subject that are known.
+    pub known_rows: u64,
 }
 
 /// What is sealed in a request.
@@ -279,6 +284,7 @@ impl Request {
             confirmed_rows: None,
             preview: BTreeMap::new(),
             until: Some(policy.late_grace.after(received)),
+            left: 0,
             erased_at: None,
             certified_at: None,
             subject: hashes_of(key, policy, written)?,
@@ -341,7 +347,10 @@ impl Request {
         self.waiting = None;
         self.history.push(Passed { at, state });
         match state {
-            State::Erased => self.erased_at = Some(at),
+            State::Erased => {
+                self.erased_at = Some(at);
+                self.left = 0;
+            }
             State::Certified => self.certified_at = Some(at),
             // A trace was found: it is all to be done again.
             State::Received => self.erased_at = None,

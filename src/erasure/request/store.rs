@@ -122,6 +122,7 @@ fn unseal(
             linked,
             etag,
             waiting: None,
+            known_rows: 0,
         });
     }
     Ok(requests)

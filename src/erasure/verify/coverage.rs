@@ -73,7 +73,12 @@ impl Coverage {
     /// Whether nothing was found and nothing was beyond reach. What a sample left out is for the caller to
     /// judge, by `left_out`.
     pub fn is_clean(&self) -> bool {
-        self.traces.is_empty() && self.unfinished_uploads == 0 && self.unreadable.is_empty()
+        self.left() == 0
+    }
+
+    /// How many places are not clean, or nobody knows.
+    pub fn left(&self) -> u64 {
+        (self.traces.len() + self.unreadable.len()) as u64 + self.unfinished_uploads
     }
 }
 

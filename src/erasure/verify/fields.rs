@@ -155,6 +155,20 @@ impl Fields {
                 }
             }
         }
+        // Queries may name them anew.
+        for (kind, paths) in policies
+            .curated
+            .iter()
+            .flat_map(|policy| &policy.pii.identifiers)
+        {
+            for name in paths.iter().filter_map(|path| path.names().last()) {
+                let field = fields.at_path(std::slice::from_ref(name));
+                field.names_owner = true;
+                if !field.kinds.contains(kind) {
+                    field.kinds.push(kind.clone());
+                }
+            }
+        }
         fields.at_path(&[EVENT_TIME.to_owned()]).role = Role::Time;
         fields
     }

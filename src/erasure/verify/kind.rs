@@ -29,8 +29,8 @@ pub(super) struct Kind {
     pub columns: Arc<Fields>,
     /// What a term outside identifier fields of a Parquet file is called.
     pub form: Form,
-    /// A time before that of all its rows.
-    pub not_before: Option<DateTime<Utc>>,
+    /// The time that counts for its rows, if they do not tell theirs.
+    pub time_of_rows: Option<DateTime<Utc>>,
 }
 
 impl Kinds {
@@ -59,7 +59,7 @@ impl Kinds {
                 reading: Reading::Events(Arc::clone(&fields)),
                 columns: fields,
                 form: Form::Event,
-                not_before: None,
+                time_of_rows: None,
             };
         }
         let path = key.strip_prefix(&self.lake_prefix).unwrap_or(key);
@@ -71,7 +71,7 @@ impl Kinds {
                 Some(fields) => Kind {
                     columns: Arc::clone(fields),
                     form: Form::Event,
-                    not_before: None,
+                    time_of_rows: None,
                     ..self.table(path)
                 },
                 None => self.table(path),
@@ -100,7 +100,7 @@ impl Kinds {
             reading: Reading::Bytes,
             columns: Arc::clone(&self.curated),
             form: Form::Text,
-            not_before: start_of_partition(path),
+            time_of_rows: end_of_partition(path),
         }
     }
 
@@ -110,16 +110,17 @@ impl Kinds {
             reading: Reading::Own(Arc::clone(&self.own)),
             columns: Arc::clone(&self.own),
             form: Form::Text,
-            not_before: None,
+            time_of_rows: None,
         }
     }
 }
 
-/// When the day of a partition begins.
-fn start_of_partition(path: &str) -> Option<DateTime<Utc>> {
+/// When the day of a partition ends. A row of the day on which somebody asked may be made of what happened after
+/// that; of what happened before nothing is left in the events, which are looked at too.
+fn end_of_partition(path: &str) -> Option<DateTime<Utc>> {
     let day = path
         .split('/')
         .find_map(|part| part.strip_prefix("event_date="))?;
     let day: NaiveDate = day.parse().ok()?;
-    Some(day.and_time(NaiveTime::MIN).and_utc())
+    Some(day.succ_opt()?.and_time(NaiveTime::MIN).and_utc())
 }

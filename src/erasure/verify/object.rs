@@ -96,7 +96,7 @@ impl Looking<'_> {
             searcher: Arc::clone(&self.searcher),
             fields: kind.columns,
             form: kind.form,
-            not_before: kind.not_before,
+            time_of_rows: kind.time_of_rows,
         };
         match look.look(source).await {
             Ok(findings) => Ok(findings),

@@ -49,8 +49,8 @@ pub(super) struct FileLook {
     pub fields: Arc<Fields>,
     /// What a term outside identifier columns is called.
     pub form: Form,
-    /// A time before that of all rows, where the rows do not tell theirs.
-    pub not_before: Option<DateTime<Utc>>,
+    /// The time that counts for rows that do not tell theirs.
+    pub time_of_rows: Option<DateTime<Utc>>,
 }
 
 /// Terms that rows of a group hold, by leaf column.
@@ -132,7 +132,7 @@ impl FileLook {
     /// An event that one row is.
     fn judge(&self, mut event: Event, findings: &mut Findings) {
         if event.times.is_empty() {
-            event.times.extend(self.not_before.map(Some));
+            event.times.extend(self.time_of_rows.map(Some));
         }
         event.judge(&self.searcher, self.form, findings);
     }

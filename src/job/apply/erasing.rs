@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::{Night, StepError, Tonight};
-use crate::erasure::request::{OpenRequest, State};
+use crate::erasure::request::{OpenRequest, State, Waiting};
 use crate::erasure::{self, DatasetErasure, Earlier, ErasureError, People, Trace};
-use crate::lake::error::S3ErrorKind;
+use crate::lake::error::{S3Error, S3ErrorKind};
 use crate::plan::{
     Abort, Action, Certify, Erase, EraseCurated, FileRequests, Identify, RequestReport, Step,
 };
@@ -80,17 +80,51 @@ impl Night<'_> {
         Ok(())
     }
 
+    /// Leaves out requests about which people have decided since they were read.
+    pub(super) async fn heed_decisions(&mut self) -> Result<(), S3Error> {
+        let folder = self.site.places.system("erasure/requests/");
+        let versions = self
+            .site
+            .s3
+            .read()
+            .versions(&folder.bucket, &folder.prefix)
+            .await?;
+        let current = versions.iter().filter(|version| version.is_current());
+        let etags: BTreeSet<&str> = current.map(|version| version.etag.as_str()).collect();
+        for open in &self.requests {
+            let id = &open.request.id;
+            let is_as_read = open.etag.is_empty() || etags.contains(open.etag.as_str());
+            if is_as_read || self.left_out.contains_key(id) {
+                continue;
+            }
+            self.report.findings.push(format!(
+                "erasure request {id} was decided about while the run was at work: no more was done for it"
+            ));
+            let request = id.clone();
+            self.left_out
+                .insert(id.clone(), Waiting::Request { request });
+        }
+        Ok(())
+    }
+
     fn note_erased(&mut self, table: &str, done: DatasetErasure, held: &[String]) {
         let holds = self.holds.iter().filter(|hold| hold.is_on(table));
         let holds: BTreeSet<String> = holds.map(|hold| hold.id.clone()).collect();
         for (id, erased) in done.erased {
             let is_held = held.contains(&id) || done.held.contains(&id);
-            let tonight = self.erased.entry(id).or_default();
+            let tonight = self.erased.entry(id.clone()).or_default();
             let of_table = tonight.tables.entry(table.to_owned()).or_default();
             of_table.add(&erased);
             tonight.is_stuck |= !done.waiting.is_empty();
-            if is_held {
-                tonight.kept_by.extend(holds.iter().cloned());
+            tonight
+                .kept_by
+                .extend(holds.iter().filter(|_| is_held).cloned());
+            if is_held && holds.is_empty() {
+                tonight.is_stuck = true;
+                self.report.findings.push(format!(
+                    "erasure request {id} stays open: a record of {table} is also somebody's for whom another \
+                     request is on hold"
+                ));
             }
         }
         let waiting = done.waiting.into_iter();
@@ -106,7 +140,8 @@ impl Night<'_> {
             let Some(tonight) = self.erased.get(&open.request.id) else {
                 continue;
             };
-            if erase_failed || tonight.is_stuck {
+            let is_left_out = self.left_out.contains_key(&open.request.id);
+            if erase_failed || tonight.is_stuck || is_left_out {
                 continue;
             }
             let mut request = open.request.clone();

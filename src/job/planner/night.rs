@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 
 use super::Asked;
 use crate::compaction;
@@ -102,9 +102,14 @@ impl<'a> Night<'a> {
     }
 
     fn curate(&mut self) {
+        let mut erased: BTreeMap<String, BTreeSet<NaiveDate>> = BTreeMap::new();
         for policy in &self.policies.curated {
             let held = Held::of(self.holds, &policy.table);
             let step = erasure::plan_curated(policy, self.reach, &self.asked.requests, &held);
+            if let Some(Action::EraseCurated(action)) = step.as_ref().map(|step| &step.action) {
+                let days = action.files.iter().map(|file| file.event_date);
+                erased.insert(policy.table.clone(), days.collect());
+            }
             self.push(&policy.table, step);
             if let Some(table) = self.facts.curated.get(&policy.table) {
                 let spared = self.spared(&policy.table);
@@ -112,7 +117,8 @@ impl<'a> Night<'a> {
                 self.push(&policy.table, step);
             }
         }
-        let (curate, findings) = curation::plan(self.policies, self.lineage, &self.changers);
+        let (curate, findings) =
+            curation::plan(self.policies, self.lineage, &self.changers, &erased);
         self.findings.extend(findings);
         for step in curate {
             if let Action::Curate(action) = &step.action {

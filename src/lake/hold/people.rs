@@ -133,6 +133,13 @@ impl HeldPeople {
         Roster::new(pii, &self.subjects)
     }
 
+    /// The same with those whom nothing keeps but from erasure.
+    pub fn roster_for_erasure(&self, pii: &PiiPolicy) -> Roster {
+        let asked = self.asked.iter().map(|(_, subject)| subject);
+        let all: Vec<Subject> = self.subjects.iter().chain(asked).cloned().collect();
+        Roster::new(pii, &all)
+    }
+
     /// All that is known of them.
     pub fn identifiers(&self) -> BTreeSet<&Identifier> {
         let subjects = self.subjects.iter();

@@ -67,11 +67,21 @@ pub fn canonical(value: &Json, compare: Compare) -> Option<String> {
         Json::String(text) => Some(canonical_text(text, compare)),
         Json::Number(number) => match number.to_exact_i64() {
             Some(integer) => Some(integer.to_string()),
+            None if is_negative_zero(number) => Some("0".to_owned()),
             None if compare == Compare::Number => Some(number.to_string()),
             None => number.is_integer_text().then(|| number.to_string()),
         },
         _ => None,
     }
+}
+
+/// Zero has no other sign for people.
+fn is_negative_zero(number: &Number) -> bool {
+    let text = number.to_string();
+    let magnitude = text
+        .strip_prefix('-')
+        .and_then(|text| Number::parse(text).ok());
+    magnitude.is_some_and(|magnitude| magnitude.to_exact_i64() == Some(0))
 }
 
 /// The canonical text of a string.

@@ -73,11 +73,13 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 }
 
 impl Suppression {
-    /// Reads the list in `folder`. The key is asked for only if the list is not empty.
+    /// Reads the list in `folder`, less what requests that are not to be carried out now have on it. The key is
+    /// asked for only if the list is not empty.
     pub async fn load(
         s3: &ReadS3,
         folder: &S3Location,
         key: impl FnOnce() -> Result<Key, KeyError>,
+        undecided: &BTreeSet<String>,
     ) -> Result<Self, SuppressionError> {
         let keys = s3.keys(&folder.bucket, &folder.prefix).await?;
         if keys.is_empty() {
@@ -96,11 +98,14 @@ impl Suppression {
             hasher: Some(key.hasher(Purpose::Suppression)?),
             redaction: Some(key.hasher(Purpose::Redaction)?),
         };
-        for entry in entries {
+        for (name, entry) in keys.iter().zip(entries) {
             if entry.key != mark {
                 return Err(KeyError::Changed("the suppression list".into()).into());
             }
-            list.admit(entry);
+            let request = name.rsplit('/').next().unwrap_or_default();
+            if !undecided.contains(request.trim_end_matches(".json")) {
+                list.admit(entry);
+            }
         }
         Ok(list)
     }
