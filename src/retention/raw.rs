@@ -57,7 +57,7 @@ impl RawRule<'_> {
             } else if compacted.is_some() && versions.iter().any(|one| self.must_trim(one)) {
                 trimmed.extend(versions.into_iter().cloned());
             } else {
-                gone.extend(self.hidden(&versions).cloned());
+                gone.extend(self.hidden(&versions));
             }
         }
         (gone, trimmed)
@@ -65,27 +65,20 @@ impl RawRule<'_> {
 
     /// Of the versions of a key that no reader gets without asking those that go by the rule for what is in
     /// them, whatever becomes of the current one; delete markers once they hide nothing.
-    fn hidden<'v>(
-        &self,
-        versions: &[&'v ObjectVersion],
-    ) -> impl Iterator<Item = &'v ObjectVersion> {
+    fn hidden(&self, versions: &[&ObjectVersion]) -> Vec<ObjectVersion> {
         let stays = |version: &ObjectVersion| {
             version.is_current() || !version.marker && self.stays(version)
         };
         let hides_something = versions.iter().any(|version| stays(version));
-        let goes = move |version: &&&ObjectVersion| {
+        let goes = |version: &&&ObjectVersion| {
             if version.marker {
                 !hides_something
             } else {
                 !stays(version)
             }
         };
-        versions
-            .iter()
-            .filter(goes)
-            .copied()
-            .collect::<Vec<_>>()
-            .into_iter()
+        let gone = versions.iter().filter(goes);
+        gone.map(|version| (*version).clone()).collect()
     }
 
     /// Whether a hidden version stays: what was never compacted does. One that holds something too old goes whole,
