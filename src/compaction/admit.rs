@@ -265,6 +265,9 @@ impl Object<'_> {
     fn come_late(&mut self, event: &Document, time: DateTime<Utc>, ordinal: u64) {
         let admission = self.admission;
         let pii = &admission.policy.pii;
+        admission
+            .suppression
+            .note_links(event, time, &admission.fields);
         let redaction = kept_by_law(pii, time.date_naive(), admission.today);
         let redacted =
             redaction.and_then(|redaction| admission.suppression.redact(event, redaction, pii));

@@ -17,7 +17,9 @@ use super::request::Request;
 use crate::curation;
 use crate::decode::FieldPath;
 use crate::lake::facts::Places;
-use crate::policy::{Compare, CuratedPolicy, IdentifyingFields, Incremental, PiiPolicy, Policies};
+use crate::policy::{
+    Compare, CuratedPolicy, IdentifyingFields, Incremental, OnErasure, PiiPolicy, Policies,
+};
 
 /// What to delete from the copies of a table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,7 +82,13 @@ pub fn manifests(
                 location: places.events(&policy.name).to_string(),
                 days: days.clone(),
                 rows: rows(request, &policy.name),
-                by_identifier: by_identifier(&policy.name, &policy.pii, request, columns, until),
+                // What a law wants kept is loaded again, redacted.
+                by_identifier: match policy.pii.on_erasure {
+                    OnErasure::Redact(_) => None,
+                    OnErasure::Delete => {
+                        by_identifier(&policy.name, &policy.pii, request, columns, until)
+                    }
+                },
                 by_day: by_day(&policy.name, days),
             });
         }

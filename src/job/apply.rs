@@ -135,6 +135,9 @@ pub async fn apply(
     }
     night.conclude_erasures().await;
     night.note_waiting().await;
+    if let Err(error) = night.follow_late_links().await {
+        night.fail("follow-late-links", error.as_ref());
+    }
     let certify: Vec<&Step> = plan.steps.iter().filter(is_certify).collect();
     night.certify(&certify).await;
     let after = night.count_survivors(facts).await?;

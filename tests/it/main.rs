@@ -32,6 +32,7 @@ mod holds_on_people;
 mod inventory;
 mod killed;
 mod late_and_again;
+mod late_links;
 mod ledger;
 mod lifecycle;
 mod locked;

@@ -302,6 +302,29 @@ impl Request {
         Ok(request)
     }
 
+    /// A request for ids that late events have linked to people who were erased: it names nobody, and follows
+    /// the requests that did. The same ids make the same request.
+    pub fn following(
+        key: &Key,
+        policy: &ErasurePolicy,
+        linked: &BTreeSet<Identifier>,
+        until: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<Self, RequestError> {
+        let forms: Vec<String> = linked.iter().map(Identifier::canonical_form).collect();
+        let origin = format!("following:{}:{}", until.to_rfc3339(), forms.join("\n"));
+        let hash = key.hash(Purpose::Request, &origin)?;
+        let id = format!("{}-{}", now.format("%Y%m%d"), &hash[..8]);
+        let filing = Filing {
+            reference: Some("late events of people who were erased".to_owned()),
+            ..Filing::default()
+        };
+        let mut request = Self::with_id(id, key, policy, now, &Written::default(), filing)?;
+        request.until = Some(until);
+        request.seal(key, &Written::default(), linked)?;
+        Ok(request)
+    }
+
     /// Seals whom it is about.
     pub fn seal(
         &mut self,

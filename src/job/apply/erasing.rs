@@ -1,12 +1,15 @@
 //! The part of a night that has to do with erasure requests.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
+use chrono::{DateTime, Utc};
+
 use super::{Night, StepError, Tonight};
-use crate::erasure::request::{OpenRequest, State, Waiting};
+use crate::erasure::request::{OpenRequest, Request, State, Waiting};
 use crate::erasure::{self, DatasetErasure, Earlier, ErasureError, People, Trace};
 use crate::lake::error::{S3Error, S3ErrorKind};
+use crate::lake::subject::Identifier;
 use crate::plan::{
     Abort, Action, Certify, Erase, EraseCurated, FileRequests, Identify, RequestReport, Step,
 };
@@ -188,6 +191,32 @@ impl Night<'_> {
                 Err(error) => self.report.failures.push(error.to_string()),
             }
         }
+    }
+
+    /// Files requests for ids that tonight's late events linked to people who were erased: what else holds them
+    /// goes the next night.
+    pub(super) async fn follow_late_links(&mut self) -> Result<(), StepError> {
+        let mut by_time: BTreeMap<DateTime<Utc>, BTreeSet<Identifier>> = BTreeMap::new();
+        for (id, until) in self.site.suppression.late_links() {
+            by_time.entry(until).or_default().insert(id);
+        }
+        for (until, linked) in by_time {
+            let (key, policy) = ((self.key)()?, &self.policies.lake.erasure);
+            let request = Request::following(&key, policy, &linked, until, self.site.now)?;
+            match request.file(&self.site.s3, &self.site.places).await {
+                Ok(_) => {}
+                // A run that was killed has filed it.
+                Err(error) if error.kind == S3ErrorKind::Precondition => {}
+                Err(error) => return Err(error.into()),
+            }
+            self.report.findings.push(format!(
+                "late events link {} more ids to people who were erased: the next run carries out erasure request {} \
+                 for these",
+                linked.len(),
+                request.id
+            ));
+        }
+        Ok(())
     }
 
     /// The requests as they are now, those that no step was for as they were planned; the most urgent first.

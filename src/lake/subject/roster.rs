@@ -51,7 +51,7 @@ pub struct FieldRule {
     /// Its values say whose an event is.
     pub(super) is_owner: bool,
     /// Links lead here.
-    is_linked: bool,
+    pub(super) is_linked: bool,
 }
 
 impl FieldRule {

@@ -1,13 +1,15 @@
-//! The suppression list: an event of an erased subject from before the request does not come back.
+//! The suppression list: an event of an erased subject from before the request does not come back. Ids that only
+//! such an event links to them are taken note of, for a request that follows.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
 use futures::{StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 
 use super::token::{quoted, spelled_out, stands_alone};
-use super::{FieldRule, Fields, canonical_text, identifiers_in, redact};
+use super::{FieldRule, Fields, Identifier, canonical_text, identifiers_in, redact};
 use crate::decode::{Document, Json};
 use crate::lake::error::{S3Error, S3ErrorKind};
 use crate::lake::key::{Hasher, Key, KeyError, Purpose};
@@ -43,6 +45,8 @@ pub struct Suppression {
     hasher: Option<Hasher>,
     /// For redacted events.
     redaction: Option<Hasher>,
+    /// Ids that late events linked to erased people, and up to when events are theirs.
+    late_links: Mutex<BTreeMap<Identifier, DateTime<Utc>>>,
 }
 
 impl std::fmt::Debug for Suppression {
@@ -97,6 +101,7 @@ impl Suppression {
             linked: BTreeMap::new(),
             hasher: Some(key.hasher(Purpose::Suppression)?),
             redaction: Some(key.hasher(Purpose::Redaction)?),
+            late_links: Mutex::default(),
         };
         for (name, entry) in keys.iter().zip(entries) {
             if entry.key != mark {
@@ -168,26 +173,68 @@ impl Suppression {
     /// Whether this event of this time may not come back. An event that names somebody else does not
     /// become the subject's by an id that people share.
     pub fn covers(&self, event: &impl Fields, time: DateTime<Utc>, rules: &[FieldRule]) -> bool {
-        let Some(hasher) = &self.hasher else {
-            return false;
-        };
-        let (mut is_linked, mut names_owner) = (false, false);
+        self.covered_until(event, time, rules).is_some()
+    }
+
+    /// Up to when events like it may not come back, if this one may not.
+    fn covered_until(
+        &self,
+        event: &impl Fields,
+        time: DateTime<Utc>,
+        rules: &[FieldRule],
+    ) -> Option<DateTime<Utc>> {
+        let hasher = self.hasher.as_ref()?;
+        let (mut linked, mut names_owner) = (None, false);
         for rule in rules {
             let is_owner = rule.is_owner;
             for identifier in identifiers_in(event, &rule.fields, rule.compare) {
                 let hash = hasher.hash(&identifier.canonical_form());
                 let entry = (identifier.kind, hash);
                 let listed = |list: &BTreeMap<(String, String), DateTime<Utc>>| {
-                    list.get(&entry).is_some_and(|before| time <= *before)
+                    list.get(&entry).copied().filter(|before| time <= *before)
                 };
-                if listed(&self.named) || (is_owner && listed(&self.linked)) {
-                    return true;
+                let of_owner = listed(&self.linked).filter(|_| is_owner);
+                if let Some(before) = listed(&self.named).or(of_owner) {
+                    return Some(before);
                 }
                 names_owner |= is_owner;
-                is_linked |= listed(&self.linked);
+                linked = linked.or(listed(&self.linked));
             }
         }
-        is_linked && !names_owner
+        linked.filter(|_| !names_owner)
+    }
+
+    /// Takes note of ids that a covered event links to its subject, and that are not on the list.
+    pub fn note_links(&self, event: &impl Fields, time: DateTime<Utc>, rules: &[FieldRule]) {
+        let (Some(hasher), Some(until)) = (&self.hasher, self.covered_until(event, time, rules))
+        else {
+            return;
+        };
+        let mut late = self
+            .late_links
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        for rule in rules.iter().filter(|rule| rule.is_linked) {
+            for identifier in identifiers_in(event, &rule.fields, rule.compare) {
+                let hash = hasher.hash(&identifier.canonical_form());
+                let entry = (identifier.kind.clone(), hash);
+                let is_known = |list: &BTreeMap<(String, String), DateTime<Utc>>| {
+                    list.get(&entry).is_some_and(|before| until <= *before)
+                };
+                if !is_known(&self.named) && !is_known(&self.linked) {
+                    late.insert(identifier, until);
+                }
+            }
+        }
+    }
+
+    /// The ids that were taken note of.
+    pub fn late_links(&self) -> BTreeMap<Identifier, DateTime<Utc>> {
+        let late = self
+            .late_links
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        late.clone()
     }
 }
 
