@@ -85,7 +85,7 @@ pub fn dictionary_limit(rows: usize) -> usize {
 }
 
 /// The codec of our files.
-pub fn zstd() -> Compression {
+fn zstd() -> Compression {
     Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL).unwrap_or_default())
 }
 

@@ -16,7 +16,7 @@ use arrow::row::{RowConverter, Rows, SortField};
 use bytes::Bytes;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::arrow::{ArrowSchemaConverter, ArrowWriter};
-use parquet::basic::{Compression, Encoding, PageType, Type as PhysicalType};
+use parquet::basic::{Compression, Encoding, PageType, Type as PhysicalType, ZstdLevel};
 use parquet::bloom_filter::Sbbf;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{
@@ -29,7 +29,7 @@ use parquet::schema::types::ColumnDescriptor;
 
 use super::old_file::OpenFile;
 use crate::decode::FieldPath;
-use crate::lake::parquet_files::{FALSE_HITS, dictionary_limit, zstd};
+use crate::lake::parquet_files::{FALSE_HITS, dictionary_limit};
 use crate::lake::row_groups::refused;
 use crate::lake::sort::column_at;
 
@@ -205,9 +205,10 @@ fn writer_version(group: &RowGroupMetaData) -> WriterVersion {
     WriterVersion::PARQUET_1_0
 }
 
+/// The codec stays. A footer does not tell the level: for the few groups that are encoded again the fastest does.
 fn compression(chunk: &ColumnChunkMetaData) -> Compression {
     match chunk.compression() {
-        Compression::ZSTD(_) => zstd(),
+        Compression::ZSTD(_) => Compression::ZSTD(ZstdLevel::default()),
         other => other,
     }
 }
