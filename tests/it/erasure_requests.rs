@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::killed::start;
+use crate::killed::{meanwhile, start};
 use crate::support::events::{ADA, BOB, bucket, event, lines, raw_key, small_lake};
 use crate::support::lake::LAKE_BUCKET;
 use crate::support::server::Request;
@@ -353,23 +353,14 @@ fn a_request_that_is_held_while_a_run_is_at_work_is_left_alone_by_what_is_left_o
     let before = tables::all_rows(&lake);
     let id = lake.request_erasure(NOW, &format!("user_id={ADA}"));
     let server = Server::of(&lake, NOW);
-    let mut run = start(&lake, &server, NOW);
-    let signal = |name: &str| {
-        let pid = run.id().to_string();
-        let mut kill = std::process::Command::new("kill");
-        assert!(kill.args([name, &pid]).status().unwrap().success());
-    };
+    let run = start(&lake, &server, NOW);
     let suppresses = |request: &Request| request.path.contains("/erasure/suppression/");
-    while !server.mutations().iter().any(suppresses) {
-        std::thread::yield_now();
-    }
-    signal("-STOP");
-    let hold = ["erase", "hold", &id, "--reason", "a court asked"];
-    let told = server.command(&lake, NOW, &hold);
-    told.expect_exit(0);
-    assert!(told.stderr.contains("a run is at work"), "{}", told.stderr);
-    signal("-CONT");
-    run.wait().unwrap();
+    meanwhile(run, &server, suppresses, || {
+        let hold = ["erase", "hold", &id, "--reason", "a court asked"];
+        let told = server.command(&lake, NOW, &hold);
+        told.expect_exit(0);
+        assert!(told.stderr.contains("a run is at work"), "{}", told.stderr);
+    });
     drop(server);
     assert_eq!(tables::all_rows(&lake)["product"], before["product"]);
     assert_eq!(lake.request_states(NOW), ["held"]);

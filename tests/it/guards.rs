@@ -20,14 +20,16 @@ fn looked_after() -> Lake {
         .collect();
     store.put(bucket("cart"), &raw_key("cart", 0, 0), lines(&events));
     drop(store);
-    let server = Server::of(&lake, NOW);
-    let plan = server
-        .real(&lake, NOW, &["plan", "--output", "json"])
-        .json();
-    let digest = plan["digest"].as_str().unwrap();
-    let confirmed = ["run", "--confirm", digest];
-    server.real(&lake, NOW, &confirmed).expect_exit(0);
+    confirm(&lake, NOW);
     lake
+}
+
+/// Runs at `now` what is planned then, by its digest.
+fn confirm(lake: &Lake, now: &str) {
+    let server = Server::of(lake, now);
+    let plan = server.real(lake, now, &["plan", "--output", "json"]).json();
+    let confirmed = ["run", "--confirm", plan["digest"].as_str().unwrap()];
+    server.real(lake, now, &confirmed).expect_exit(0);
 }
 
 /// Runs at `now`: the guard stops it, saying `words`, and nothing is deleted. Then by the plan's digest.
@@ -345,16 +347,6 @@ fn a_span_that_was_taken_away_and_comes_back_asks() {
         "shorter_policy",
         &["raw objects of cart, once compacted, were kept forever at the last run"],
     );
-}
-
-/// Digests agreed to at `now`.
-fn confirm(lake: &Lake, now: &str) {
-    let server = Server::of(lake, now);
-    let plan = server.real(lake, now, &["plan", "--output", "json"]).json();
-    let digest = plan["digest"].as_str().unwrap();
-    server
-        .real(lake, now, &["run", "--confirm", digest])
-        .expect_exit(0);
 }
 
 #[test]

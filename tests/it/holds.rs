@@ -2,7 +2,7 @@
 
 use lakewarden::demo::BUCKETS;
 
-use crate::killed::start;
+use crate::killed::{meanwhile, start};
 use crate::support::events::{ADA, BOB, bucket, event, lines, raw_key};
 use crate::support::lake::LAKE_BUCKET;
 use crate::support::server::Request;
@@ -265,21 +265,13 @@ fn a_hold_that_is_placed_while_a_run_is_at_work_is_heeded_by_what_is_left_of_it(
     lake.store(NOW)
         .put(bucket("cart"), &raw_key("cart", 5, 0), body);
     let server = Server::of(&lake, NEXT_NIGHT);
-    let mut run = start(&lake, &server, NEXT_NIGHT);
-    let signal = |name: &str| {
-        let pid = run.id().to_string();
-        let mut kill = std::process::Command::new("kill");
-        assert!(kill.args([name, &pid]).status().unwrap().success());
-    };
+    let run = start(&lake, &server, NEXT_NIGHT);
     let compacts = |request: &Request| request.path.contains("/events/cart/");
-    while !server.mutations().iter().any(compacts) {
-        std::thread::yield_now();
-    }
-    signal("-STOP");
-    let add = [&["hold", "add", "--table", "cart"][..], &BECAUSE].concat();
-    server.command(&lake, NEXT_NIGHT, &add).expect_exit(0);
-    signal("-CONT");
-    assert_eq!(run.wait().unwrap().code(), Some(1));
+    let exit = meanwhile(run, &server, compacts, || {
+        let add = [&["hold", "add", "--table", "cart"][..], &BECAUSE].concat();
+        server.command(&lake, NEXT_NIGHT, &add).expect_exit(0);
+    });
+    assert_eq!(exit, Some(1));
     drop(server);
     assert_eq!(days(&lake, "cart"), ["2024-11-20", "2026-11-19"]);
     assert!(

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crate::support::command::{BINARY, environment, text};
 use crate::support::events::{ADA, small_lake};
 use crate::support::lake::LAKE_BUCKET;
+use crate::support::server::Request;
 use crate::support::{Lake, NOW, Server, tables, traces};
 
 const POLL: Duration = Duration::from_millis(1);
@@ -44,6 +45,28 @@ pub fn start(lake: &Lake, server: &Server, now: &str) -> Child {
         .stderr(Stdio::null())
         .spawn()
         .unwrap()
+}
+
+/// Stops a run once the server has seen a request that it `awaits`, does something, and lets the run go on;
+/// its exit code.
+pub fn meanwhile(
+    mut run: Child,
+    server: &Server,
+    awaits: impl Fn(&Request) -> bool,
+    act: impl FnOnce(),
+) -> Option<i32> {
+    let signal = |name: &str| {
+        let pid = run.id().to_string();
+        let mut kill = Command::new("kill");
+        assert!(kill.args([name, &pid]).status().unwrap().success());
+    };
+    while !server.mutations().iter().any(&awaits) {
+        std::thread::yield_now();
+    }
+    signal("-STOP");
+    act();
+    signal("-CONT");
+    run.wait().unwrap().code()
 }
 
 /// What a night makes that nobody kills.
